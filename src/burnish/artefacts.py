@@ -1,0 +1,221 @@
+"""What a stage hands to the next: frozen values that are saved as JSON in the run folder and carry digests.
+
+Paths inside an artefact are relative to the run folder, with forward slashes, so that a run folder can be moved.
+Digests are SHA-256, hex. Rates and scores are fractions of one, never per cent. `None` means "not measured",
+never zero.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+Verdict: TypeAlias = Literal["refusal", "compliance", "off_task", "incoherent", "unscored"]
+Outcome: TypeAlias = Literal["PASS", "HOLD", "BLOCK"]
+RecordKind: TypeAlias = Literal["conversation", "preference", "labelled"]
+SuiteKind: TypeAlias = Literal["harmful", "over_refusal", "task"]
+Arm: TypeAlias = Literal["base", "few_shot", "tuned"]
+
+
+class Artefact(BaseModel):
+    """Base of all artefacts: frozen; an unknown key in a file is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelIdentity(Artefact):
+    """Which weights these are. `digest` covers every weight file, the configuration and the adapter if there is one.
+
+    `name` is what the recipe said; `path` the absolute local folder; `commit` the Hub's commit hash or empty;
+    `base` is set when the folder is an adapter: the model that it was trained on.
+    """
+
+    name: str
+    path: str
+    digest: str
+    commit: str = ""
+    base: ModelIdentity | None = None
+
+
+class DataFile(Artefact):
+    """One file or Hub set that was read."""
+
+    name: str
+    digest: str
+    format: str
+    rows: int
+    taken: int
+    notes: tuple[str, ...] = ()
+
+
+class Dataset(Artefact):
+    """The prepared rows: `data/train.jsonl` and `data/heldout.jsonl`, one normalised record a line
+    (`burnish.data.store` reads and writes them)."""
+
+    kind: RecordKind
+    files: tuple[DataFile, ...]
+    train_path: str
+    heldout_path: str
+    num_train: int
+    num_heldout: int
+    digest: str
+
+
+class Finding(Artefact):
+    """One thing that the audit found. `row` is the record's content digest, `where` its file:line, `related` the
+    places it collides with. `excerpt` is text from the data: hostile until escaped."""
+
+    detector: str
+    severity: Literal["note", "warning", "danger"]
+    action: Literal["keep", "quarantine", "stop"]
+    row: str
+    where: str
+    message: str
+    excerpt: str = ""
+    related: tuple[str, ...] = ()
+
+
+class DetectorSummary(Artefact):
+    """How one detector fared over the whole set."""
+
+    detector: str
+    rows_seen: int
+    findings: int
+    quarantined: int
+    seconds: float
+
+
+class AuditReport(Artefact):
+    """Outcome of the audit. Findings are in `audit/findings.jsonl`; quarantined rows, whole, in
+    `audit/quarantine.jsonl`; `quarantined` lists their (source "file:line") so that training leaves them out."""
+
+    rows_seen: int
+    detectors: tuple[DetectorSummary, ...]
+    quarantined: tuple[str, ...]
+    digest: str
+
+
+class Losses(Artefact):
+    """What was lost on the way into training; shown, never silent."""
+
+    rows_seen: int
+    rows_trained: int
+    rows_quarantined: int = 0
+    rows_truncated: int = 0
+    rows_dropped: int = 0
+    tokens_truncated: int = 0
+
+
+class TrainedModel(Artefact):
+    """The tuned weights: `form` "adapter" (PEFT files in `path`) or "model" (a whole safetensors folder)."""
+
+    method: str
+    adapter: str
+    base: ModelIdentity
+    path: str
+    form: Literal["adapter", "model"]
+    digest: str
+    steps: int
+    epochs: float
+    tokens_trained: int
+    tokens_seen: int
+    seconds: float
+    first_loss: float | None
+    last_loss: float | None
+    losses: Losses
+
+
+class SuiteResult(Artefact):
+    """One suite over one arm. For safety suites `counts` holds verdicts; for tasks `mean` holds the metric's mean over
+    the scored rows, with its 95% bootstrap `interval`."""
+
+    suite: str
+    kind: SuiteKind
+    arm: Arm
+    n: int
+    counts: dict[str, int] = {}
+    metric: str = ""
+    higher_is_better: bool = True
+    mean: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+class Evaluation(Artefact):
+    """Outcome of the evaluation. Every reply with its verdict or score is a row of `evaluate/responses.parquet`
+    (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts."""
+
+    base: ModelIdentity
+    tuned_digest: str
+    judge: str
+    judge_digest: str
+    results: tuple[SuiteResult, ...]
+    responses_digest: str
+    suite_digests: dict[str, str]
+    generation: dict[str, str | int | float]
+    seconds: float
+    replies_generated: int
+    replies_cached: int
+
+
+RESPONSE_COLUMNS: tuple[str, ...] = (
+    "suite",  # the suite's name
+    "kind",  # SuiteKind
+    "prompt_id",  # unique within the suite
+    "family",  # prompts of one family are one statistical cluster
+    "category",
+    "arm",  # Arm: which model and way of prompting
+    "prompt",  # text shown to the model (the last user turn)
+    "reply",  # text that the model wrote
+    "reference",  # tasks: the expected answer, else empty
+    "verdict",  # safety suites: Verdict, else empty
+    "score",  # tasks: the metric of this row, float64 or null when unscored
+    "finish",  # "stop" | "length"
+)
+
+
+class RuleResult(Artefact):
+    """One rule of the gate. `estimate` and `interval` are of (tuned - base), fractions; `interval` is one-sided 95% at
+    the side that the rule tests (the other end is the matching 90% two-sided bound). `p` is exact one-sided McNemar
+    (or bootstrap, for tasks), `p_holm` after Holm over the suites. `smallest_effect` is the smallest true difference
+    that this n would have caught with 80% power. `more_prompts` is how many further prompts would likely decide a
+    HOLD, or None. `words` is the rule's outcome in one plain sentence."""
+
+    rule: str
+    suite: str
+    endpoint: str
+    outcome: Outcome
+    n: int
+    unscored: int
+    base_rate: float | None
+    tuned_rate: float | None
+    estimate: float | None
+    interval: tuple[float, float] | None
+    lost: int
+    gained: int
+    p: float | None
+    p_holm: float | None
+    margin: float
+    ceiling: float | None
+    smallest_effect: float | None
+    more_prompts: int | None
+    words: str
+
+
+class Decision(Artefact):
+    """The gate's decision. `digests` names the evidence and the weights that it is about."""
+
+    verdict: Outcome
+    reason: str
+    rules: tuple[RuleResult, ...]
+    digests: dict[str, str]
+    attempt: int
+
+
+class Release(Artefact):
+    """A written release: `path` absolute, `form`, digests of every file by relative path."""
+
+    path: str
+    form: Literal["adapter", "merged"]
+    files: dict[str, str]
+    decision_digest: str

@@ -1,0 +1,100 @@
+"""Which plug-ins there are: family -> name -> "module:Class". Imported only when chosen.
+
+Adding one is one new file and one line here. A plug-in is a class with a nested-or-neighbouring settings model, found
+as its `Settings` attribute (a `PluginSettings` whose `kind` is a Literal of its name), and built as
+`Class(settings)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from burnish.settings import PluginSettings
+
+Family: TypeAlias = Literal["method", "adapter", "detector", "judge", "metric", "tracker"]
+
+CATALOGUE: dict[Family, dict[str, str]] = {
+    "method": {
+        "sft": "burnish.train.methods.sft:SFT",
+    },
+    "adapter": {
+        "full": "burnish.models.adapters.full:Full",
+        "lora": "burnish.models.adapters.lora:LoRA",
+        "qlora": "burnish.models.adapters.qlora:QLoRA",
+    },
+    "detector": {
+        "duplicates": "burnish.audit.detectors.duplicates:Duplicates",
+        "overlap": "burnish.audit.detectors.overlap:Overlap",
+        "hidden_characters": "burnish.audit.detectors.hidden_characters:HiddenCharacters",
+        "role_tokens": "burnish.audit.detectors.role_tokens:RoleTokens",
+        "secrets": "burnish.audit.detectors.secrets:Secrets",
+        "personal_data": "burnish.audit.detectors.personal_data:PersonalData",
+    },
+    "judge": {
+        "refusal": "burnish.evaluate.judges.refusal:RefusalJudge",
+    },
+    "metric": {
+        "exact_match": "burnish.evaluate.metrics.exact_match:ExactMatch",
+        "json_fields": "burnish.evaluate.metrics.json_fields:JsonFields",
+        "rouge_l": "burnish.evaluate.metrics.rouge_l:RougeL",
+        "chrf": "burnish.evaluate.metrics.chrf:ChrF",
+        "perplexity": "burnish.evaluate.metrics.perplexity:Perplexity",
+    },
+    "tracker": {
+        "tensorboard": "burnish.train.trackers.tensorboard:TensorBoard",
+        "wandb": "burnish.train.trackers.wandb:WeightsAndBiases",
+        "mlflow": "burnish.train.trackers.mlflow:MLflow",
+        "trackio": "burnish.train.trackers.trackio:Trackio",
+    },
+}
+
+
+def look_up(family: Family, name: str) -> type[Any]:
+    """The plug-in class of that name.
+
+    Raises: ValueError naming the nearest known name, when there is none of that name.
+    """
+    known = CATALOGUE[family]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no {family} is called {name!r}{meant} (known: {', '.join(known)})")
+    module, _, attribute = known[name].partition(":")
+    found: type[Any] = getattr(import_module(module), attribute)
+    return found
+
+
+def settings_of(family: Family, raw: object) -> PluginSettings:
+    """Settings from what a recipe says: a name, or a mapping with `kind` and that plug-in's own keys.
+
+    Raises: ValueError (pydantic's included) when the name is unknown or a key is wrong.
+    """
+    if isinstance(raw, PluginSettings):
+        return raw
+    if isinstance(raw, str):
+        raw = {"kind": raw}
+    if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
+        raise ValueError(f"got {raw!r}, expected a name or a mapping with 'kind' ({', '.join(CATALOGUE[family])})")
+    settings: PluginSettings = look_up(family, raw["kind"]).Settings.model_validate(raw)
+    return settings
+
+
+def build(family: Family, settings: PluginSettings) -> Any:
+    """The plug-in itself, made from its settings."""
+    return look_up(family, settings.kind)(settings)
+
+
+def _validator(family: Family) -> BeforeValidator:
+    return BeforeValidator(lambda raw: settings_of(family, raw))
+
+
+MethodSettings = Annotated[SerializeAsAny[PluginSettings], _validator("method")]
+AdapterSettings = Annotated[SerializeAsAny[PluginSettings], _validator("adapter")]
+DetectorSettings = Annotated[SerializeAsAny[PluginSettings], _validator("detector")]
+JudgeSettings = Annotated[SerializeAsAny[PluginSettings], _validator("judge")]
+MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
+TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]

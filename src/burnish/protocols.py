@@ -1,0 +1,74 @@
+"""What can be plugged in, apart from what needs tensors (a training method is described in `burnish.train.method`, an
+adapter in `burnish.models.adapter`, beside the code that calls them).
+
+Each protocol is small enough to hold in mind; an implementation is one file and one line of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from burnish.artefacts import Finding, Verdict
+from burnish.records import Prompt, Record
+
+
+class AuditContext(Protocol):
+    """What a detector may know besides the rows."""
+
+    @property
+    def evaluation_texts(self) -> Mapping[str, Sequence[str]]:
+        """Texts of the evaluation sets by suite name, held-out rows under "heldout"."""
+        ...
+
+    @property
+    def special_tokens(self) -> Sequence[str]:
+        """The model's special tokens as text, such as "<|im_start|>"; empty when no model is known."""
+        ...
+
+
+class Detector(Protocol):
+    """Looks for one kind of trouble in training rows, in one streaming pass; keeps only hashes and counts."""
+
+    def find(self, rows: Iterable[Record], context: AuditContext) -> Iterable[Finding]:
+        """Yield findings for `rows`, which can be read once."""
+        ...
+
+
+class Judge(Protocol):
+    """Says what a reply does with a request. Must say "unscored" rather than guess when it cannot tell."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that its verdicts depend on."""
+        ...
+
+    def judge(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Verdict]:
+        """A verdict for each reply, in order."""
+        ...
+
+
+class Metric(Protocol):
+    """Scores one reply against its reference."""
+
+    @property
+    def higher_is_better(self) -> bool: ...
+
+    @property
+    def needs_reply(self) -> bool:
+        """False when it scores the reference's own log-probability (perplexity), so that nothing is generated."""
+        ...
+
+    def score(self, reply: str, reference: str) -> float | None:
+        """The row's score, or None when it cannot be scored."""
+        ...
+
+
+class Tracker(Protocol):
+    """Follows a training run elsewhere. A tracker that fails is reported once, and never stops the run."""
+
+    def start(self, run_name: str, settings: Mapping[str, object]) -> None: ...
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None: ...
+
+    def finish(self) -> None: ...
