@@ -1,0 +1,115 @@
+"""Where tensors live: the only module that knows one kind of device from another.
+
+Picks device and compute type, measures memory, seeds, and says which of several processes this one is. Knows nothing of
+models.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.distributed
+
+from burnish.errors import ModelError
+from burnish.models.settings import Dtype
+
+DTYPES: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """The device to work on; "auto" is this process's CUDA device where there is one, else the CPU.
+
+    Raises: ModelError when a device is named that isn't there.
+    """
+    if wanted == "auto":
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", rank() % torch.cuda.device_count())
+    device = torch.device(wanted)
+    if not _present(device):
+        raise ModelError(
+            f"model.device: got {wanted!r}, which this machine or this build of torch doesn't have; nothing was loaded",
+            hint="set model.device: auto",
+        )
+    return device
+
+
+def pick_dtype(wanted: Dtype, device: torch.device) -> torch.dtype:
+    """The type that weights are loaded in; "auto" is float32 on the CPU (where bfloat16 products can run at half its
+    speed), bfloat16 on a CUDA device that has it in hardware, else float16 there."""
+    if wanted != "auto":
+        return DTYPES[wanted]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """A context in which matrix products run in `dtype`; nothing changes for float32."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on `device`; the copy overlaps with other work where the device can."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators, on every device."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory used so far, in bytes: allocated by torch on CUDA since `reset_peak_memory`, elsewhere the
+    process's resident set since it started."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin measuring anew, where the device can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def rank() -> int:
+    """Which of several processes this one is, from 0; 0 when there is one."""
+    return torch.distributed.get_rank() if _distributed() else 0
+
+
+def world_size() -> int:
+    """How many processes work together."""
+    return torch.distributed.get_world_size() if _distributed() else 1
+
+
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _present(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    if device.type == "xpu":
+        return torch.xpu.is_available()
+    return True

@@ -1,0 +1,49 @@
+"""Which model a recipe starts from. Import-light: no torch, no Hub client."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, StrictBool, field_validator, model_validator
+
+from burnish.settings import Settings
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+_DEVICE = re.compile(r"^(auto|cpu|mps|xpu|cuda)(:\d+)?$")
+
+
+class ModelSettings(Settings):
+    """A model by `name`: a built-in name, a local folder (a model's or a PEFT adapter's) or a Hub id.
+
+    A recipe may give the name alone. `revision` is a branch, tag or commit and matters for Hub ids only.
+    `allow_pickle` and `trust_remote_code` let a model's files run code on this machine; they take nothing but a
+    literal `true`.
+    """
+
+    name: str = Field(default=DEFAULT_MODEL, min_length=1, max_length=4096)
+    revision: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    allow_pickle: StrictBool = False
+    trust_remote_code: StrictBool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, raw: Any) -> Any:
+        return {"name": raw} if isinstance(raw, str) else raw
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("holds control characters; expected a built-in name, a folder or a Hub id")
+        return name
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not _DEVICE.match(device) or device.startswith("auto:"):
+            raise ValueError(f"got {device!r}, expected auto, cpu, cuda, cuda:N, mps or xpu")
+        return device
