@@ -21,7 +21,7 @@ from burnish.run_folder import RunFolder, written_whole
 
 TRAIN = "data/train.jsonl"
 HELDOUT = "data/heldout.jsonl"
-_MEGABYTE = 1 << 20
+_KILOBYTE = 1000
 _STRIDE = 500
 
 
@@ -35,11 +35,11 @@ def prepare(settings: DataSettings, run: RunFolder, folder: Path, seed: int) -> 
     faults = Faults()
     train = [read_source(source, folder, faults, seed) for source in settings.train]
     heldout = [read_source(source, folder, faults, seed) for source in settings.heldout]
-    total = sum(reading.opened.size for reading in (*train, *heldout)) / _MEGABYTE
+    total = sum(reading.opened.size for reading in (*train, *heldout)) / _KILOBYTE
     with ExitStack() as stack:
         train_file = stack.enter_context(_writing(run.file(TRAIN)))
         heldout_file = stack.enter_context(_writing(run.file(HELDOUT)))
-        bar = stack.enter_context(progress("Reading data (MB)", total))
+        bar = stack.enter_context(progress("Reading data (kB)", total))
         writer = _Writer(train_file, heldout_file)
         for reading in train:
             fraction = 0.0 if settings.heldout or not reading.settings.heldout else settings.heldout_fraction
@@ -123,10 +123,10 @@ def _followed(reading: Reading, bar: Bar) -> Iterator[Record]:
         count += 1
         if count % _STRIDE == 0:
             now = reading.opened.position()
-            bar.advance((now - done) / _MEGABYTE, f"{count:,} rows")
+            bar.advance((now - done) / _KILOBYTE, f"{count:,} rows")
             done = now
         yield record
-    bar.advance((reading.opened.size - done) / _MEGABYTE, f"{count:,} rows")
+    bar.advance((reading.opened.size - done) / _KILOBYTE, f"{count:,} rows")
 
 
 @contextmanager
