@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 from burnish.errors import ModelError
-from burnish.models.settings import ModelSettings
+from burnish.models.settings import DEFAULT_MODEL, ModelSettings
 
 PROBE_SECONDS = 8.0
 _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$", re.ASCII)
@@ -36,8 +36,7 @@ def is_commit(revision: str) -> bool:
 def reachable(timeout_seconds: float = PROBE_SECONDS) -> bool:
     """Whether the Hub answers within `timeout_seconds`, name resolution included. False in the Hub client's offline
     mode."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return False
@@ -47,7 +46,7 @@ def reachable(timeout_seconds: float = PROBE_SECONDS) -> bool:
         try:
             get_session().head(constants.ENDPOINT, timeout=timeout_seconds)
             answers.append(True)
-        except Exception:  # noqa: BLE001 - whatever the failure is called, the Hub didn't answer
+        except Exception:  # whatever the failure is called, the Hub didn't answer
             answers.append(False)
 
     thread = Thread(target=ask, daemon=True)
@@ -56,46 +55,46 @@ def reachable(timeout_seconds: float = PROBE_SECONDS) -> bool:
     return any(answers)
 
 
-def download(settings: ModelSettings, *, timeout_seconds: float = PROBE_SECONDS) -> Path:
-    """The folder of a Hub model in the Hub client's own cache, fetched if need be; its name is the commit hash.
-
-    Without the Hub, what an earlier run fetched at this revision is used.
+def download(settings: ModelSettings, *, into: Path | None = None) -> Path:
+    """The folder of a Hub model, fetched if need be: `into`, or in the Hub client's own cache, where its name is the
+    commit hash. Without the Hub, what an earlier run fetched at this revision is used.
 
     Raises: ModelError when there is no such model or revision, it is closed to this user, or the Hub can't be reached
     and nothing was fetched before.
     """
     from huggingface_hub import errors, snapshot_download
 
-    patterns = [
-        *_FILES,
-        *(_PICKLED if settings.allow_pickle else ()),
-        *(("*.py",) if settings.trust_remote_code else ()),
-    ]
-    offline = not reachable(timeout_seconds)
+    patterns = [*_FILES]
+    if settings.allow_pickle:
+        patterns += _PICKLED
+    if settings.trust_remote_code:
+        patterns.append("*.py")
+    offline = not reachable()
     try:
         with quiet():
             found = snapshot_download(
-                settings.name, revision=settings.revision, allow_patterns=patterns, local_files_only=offline
+                settings.name,
+                revision=settings.revision,
+                local_dir=into,
+                allow_patterns=patterns,
+                local_files_only=offline,
             )
     except errors.LocalEntryNotFoundError as error:
-        raise _missing(settings, "the Hub can't be reached and no earlier run fetched it", _OFFLINE) from error
-    except errors.GatedRepoError as error:
+        why = "the Hub can't be reached and no earlier run fetched it"
         raise _missing(
-            settings, "its owner gives it out on request", "ask for it on its page, then: hf auth login"
+            settings, why, f"give a local folder as model.name, or use the built-in {DEFAULT_MODEL}"
         ) from error
+    except errors.GatedRepoError as error:
+        hint = "ask for it on its page, then sign in with: hf auth login"
+        raise _missing(settings, "its owner gives it out on request", hint) from error
     except errors.RepositoryNotFoundError as error:
         hint = "check the spelling; a private model needs: hf auth login"
         raise _missing(settings, "the Hub has no such model", hint) from error
     except errors.RevisionNotFoundError as error:
         raise _missing(settings, "the model has no such revision", "check model.revision") from error
-    except (errors.HfHubHTTPError, OSError) as error:
-        raise _missing(
-            settings, f"fetching it failed ({error})", "try again; what was fetched so far is kept"
-        ) from error
+    except OSError as error:
+        raise _missing(settings, f"fetching it failed ({error})", "run the same command again") from error
     return Path(found)
-
-
-_OFFLINE = "give a local folder as model.name, or use the built-in smollm2-135m-instruct"
 
 
 def _missing(settings: ModelSettings, why: str, hint: str) -> ModelError:
@@ -107,7 +106,7 @@ def _missing(settings: ModelSettings, why: str, hint: str) -> ModelError:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the model libraries' own progress bars and log lines off the terminal while the block runs."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging as transformers_logging
 
     hub_was_off = are_progress_bars_disabled()
@@ -115,8 +114,8 @@ def quiet() -> Iterator[None]:
     verbosity = transformers_logging.get_verbosity()
     hub_level = logging.getLogger("huggingface_hub").level
     disable_progress_bars()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         yield
@@ -124,6 +123,6 @@ def quiet() -> Iterator[None]:
         logging.getLogger("huggingface_hub").setLevel(hub_level)
         transformers_logging.set_verbosity(verbosity)
         if bar_was_on:
-            transformers_logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
         if not hub_was_off:
             enable_progress_bars()
