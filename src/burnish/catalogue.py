@@ -11,7 +11,7 @@ import difflib
 from importlib import import_module
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from burnish.settings import PluginSettings
 
@@ -53,6 +53,15 @@ CATALOGUE: dict[Family, dict[str, str]] = {
 }
 
 
+class PluginSettingsError(ValueError):
+    """Faults in a plug-in's own settings: pydantic's `error`, and the settings `model` that was meant."""
+
+    def __init__(self, error: ValidationError, model: type[PluginSettings]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.model = model
+
+
 def look_up(family: Family, name: str) -> type[Any]:
     """The plug-in class of that name.
 
@@ -71,7 +80,7 @@ def look_up(family: Family, name: str) -> type[Any]:
 def settings_of(family: Family, raw: object) -> PluginSettings:
     """Settings from what a recipe says: a name, or a mapping with `kind` and that plug-in's own keys.
 
-    Raises: ValueError (pydantic's included) when the name is unknown or a key is wrong.
+    Raises: ValueError when the name is unknown; PluginSettingsError when one of its keys is wrong.
     """
     if isinstance(raw, PluginSettings):
         return raw
@@ -79,8 +88,11 @@ def settings_of(family: Family, raw: object) -> PluginSettings:
         raw = {"kind": raw}
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         raise ValueError(f"got {raw!r}, expected a name or a mapping with 'kind' ({', '.join(CATALOGUE[family])})")
-    settings: PluginSettings = look_up(family, raw["kind"]).Settings.model_validate(raw)
-    return settings
+    model: type[PluginSettings] = look_up(family, raw["kind"]).Settings
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise PluginSettingsError(error, model) from error
 
 
 def build(family: Family, settings: PluginSettings) -> Any:

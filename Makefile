@@ -1,0 +1,48 @@
+# Two commands need nothing else: `make demo` and `make test`. Each makes its own virtual environment in .venv.
+VENV := .venv
+BIN := $(VENV)/bin
+# Tests run in two processes of one thread each: two of two threads each would slow each other down.
+TEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+
+.PHONY: demo test check install format lint types contracts clean
+
+demo: $(VENV)/.user
+	$(BIN)/burnish demo
+
+test: lint types contracts
+	$(TEST) -n 2 --dist worksteal
+
+check: lint types contracts
+	$(TEST) -n 2 --dist worksteal -m "not slow"
+
+install: $(VENV)/.dev
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests scripts benchmarks
+	$(BIN)/ruff check src tests scripts benchmarks
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format src tests scripts benchmarks
+	$(BIN)/ruff check --fix src tests scripts benchmarks
+
+$(VENV)/.torch: scripts/make_venv.sh scripts/install_torch.py
+	sh scripts/make_venv.sh $(VENV)
+	$(BIN)/python scripts/install_torch.py
+	touch $@
+
+$(VENV)/.user: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[qlora,tensorboard]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.user
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,73 @@
+"""The command line: parses, calls the API, shows. Errors that a user can fix end with exit code 1 and no traceback.
+
+Commands import what they need when they run, so that `burnish --help` is quick and loads no torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from burnish import __version__
+from burnish.cli import models_command
+from burnish.cli.audit import audit
+from burnish.cli.chat import chat
+from burnish.cli.demo import demo
+from burnish.cli.gate import gate
+from burnish.cli.init import init
+from burnish.cli.preview import preview
+from burnish.cli.release import release
+from burnish.cli.report import report
+from burnish.cli.run import evaluate, run, train
+from burnish.cli.verify import verify
+from burnish.errors import BurnishError
+from burnish.logs import console
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"burnish {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Fine-tune language models, and let one out only with proof of what the tuning did to it.
+
+    Exit codes: 0 done or PASS, 1 an error that you can fix, 2 a wrong command line, 10 BLOCK, 11 HOLD.
+    """
+
+
+for command in (demo, init, preview, run, audit, train, evaluate, gate, release, verify, report, chat):
+    app.command()(command)
+app.add_typer(models_command.app, name="models")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `burnish` command; always ends by SystemExit."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BurnishError as error:
+        console.print(f"error: {error.message}", markup=False, style="red", soft_wrap=True)
+        if error.hint:
+            console.print(f"hint: {error.hint}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        console.print(f"error: {error}; files that were being written were left out", markup=False, style="red")
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        console.print("interrupted; finished stages are kept: run the same command with --resume", markup=False)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)

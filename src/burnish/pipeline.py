@@ -1,0 +1,221 @@
+"""The stages in order: prepare, audit, train, evaluate, gate, release, report. The only place that knows it.
+
+A stage that finished with the same inputs is not done again on resume; one that refuses ends the run there. Stages
+hand on artefacts; everything they write lies in the run folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar
+
+from burnish.artefacts import (
+    Artefact,
+    AuditReport,
+    Dataset,
+    Decision,
+    Evaluation,
+    ModelIdentity,
+    Release,
+    TrainedModel,
+)
+from burnish.errors import RunFolderError
+from burnish.logs import say
+from burnish.recipe import Recipe, dump_recipe, load_recipe
+from burnish.records import Conversation, content_digest
+from burnish.run_folder import RunFolder, file_digest
+
+Stage: TypeAlias = Literal["prepare", "audit", "train", "evaluate", "gate", "release"]
+_ORDER: tuple[Stage, ...] = ("prepare", "audit", "train", "evaluate", "gate", "release")
+_A = TypeVar("_A", bound=Artefact)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to; a part is None when the run was asked to stop before it."""
+
+    folder: Path
+    decision: Decision | None
+    release: Release | None
+    report: Path | None
+
+
+def run(
+    recipe: Recipe | Path | str,
+    *,
+    runs: Path = Path("runs"),
+    folder: Path = Path(),
+    resume: bool = False,
+    until: Stage = "release",
+) -> Outcome:
+    """Carry out a recipe, in the run folder `runs`/name.
+
+    `folder` is what relative paths of a `Recipe` start from; for a recipe file it is the file's own folder. With
+    `resume`, finished stages are kept and training goes on from its last checkpoint.
+
+    Raises: BurnishError of the stage that refuses or fails; RunFolderError when the folder holds a run already and
+    `resume` wasn't asked for.
+    """
+    if not isinstance(recipe, Recipe):
+        folder = Path(recipe).resolve().parent
+        recipe = load_recipe(recipe)
+    home = RunFolder(runs / recipe.name)
+    with home.locked():
+        if home.file("recipe.yaml").exists() and not resume:
+            raise RunFolderError(
+                f"{home.path}: holds a run already; nothing was changed",
+                hint="go on with it: add --resume; or start another: --set name=...",
+            )
+        home.write_text("recipe.yaml", dump_recipe(recipe))
+        return _Run(recipe, home, folder, resume, until).carry_out()
+
+
+class _Run:
+    """One run being carried out: each stage's key covers its settings and everything that it builds on."""
+
+    def __init__(self, recipe: Recipe, home: RunFolder, folder: Path, resume: bool, until: Stage) -> None:
+        self._recipe, self._home, self._folder = recipe, home, folder
+        self._resume, self._last = resume, _ORDER.index(until)
+        self._key = ""
+
+    def carry_out(self) -> Outcome:
+        recipe, home = self._recipe, self._home
+        if not self._reaches("prepare"):
+            return Outcome(home.path, None, None, None)
+        dataset = self._dataset()
+        if not self._reaches("audit"):
+            return Outcome(home.path, None, None, None)
+        identity = self._model()
+        audited = self._audit(dataset)
+        if not self._reaches("train"):
+            return self._reported(None, None)
+        trained = self._train(dataset, audited, identity)
+        if not self._reaches("evaluate"):
+            return self._reported(None, None)
+        self._evaluate(dataset, audited, trained)
+        if not self._reaches("gate"):
+            return self._reported(None, None)
+        from burnish.gate.stage import decide
+
+        say("gate")
+        decision = decide(recipe.gate, home)
+        return self._reported(decision, self._release(decision))
+
+    def _reaches(self, stage: Stage) -> bool:
+        return _ORDER.index(stage) <= self._last
+
+    def _stage(
+        self, name: Stage, settings: object, output: str, kind: type[_A], also: tuple[str, ...], work: Callable[[], _A]
+    ) -> _A:
+        """Do a stage, or take what it left if it is done already with these inputs."""
+        self._key = content_digest(name, settings, self._recipe.seed, self._key)
+        if self._resume and self._home.is_done(name, self._key):
+            say(f"{name}: done already")
+            return self._home.load(output, kind)
+        started = time.monotonic()
+        say(name)
+        artefact = work()
+        outputs = [self._home.file(path) for path in (output, *also)]
+        self._home.finish(name, self._key, outputs, time.monotonic() - started)
+        return artefact
+
+    def _dataset(self) -> Dataset:
+        from burnish.data.stage import prepare
+
+        recipe = self._recipe
+        inputs = [_input_digest(s.path, self._folder) for s in (*recipe.data.train, *recipe.data.heldout)]
+        return self._stage(
+            "prepare",
+            [recipe.data.model_dump(mode="json"), inputs],
+            "data/dataset.json",
+            Dataset,
+            ("data/train.jsonl", "data/heldout.jsonl"),
+            lambda: prepare(recipe.data, self._home, self._folder, recipe.seed),
+        )
+
+    def _model(self) -> ModelIdentity:
+        """Found out before anything long begins, so that a missing model is told at once."""
+        from burnish.models.load import identify
+
+        identity = identify(self._recipe.model)
+        self._key = content_digest(self._key, identity.digest)
+        return identity
+
+    def _audit(self, dataset: Dataset) -> AuditReport:
+        from burnish.audit.stage import Context, audit
+        from burnish.data.store import read_records
+        from burnish.evaluate.suites import load_suite
+        from burnish.models.load import load_tokenizer
+
+        recipe = self._recipe
+
+        def work() -> AuditReport:
+            texts = {
+                suite.path: [prompt.text for prompt in load_suite(suite, self._folder)]
+                for suite in recipe.evaluate.suites
+            }
+            texts["heldout"] = [
+                message.content
+                for record in read_records(self._home.file(dataset.heldout_path))
+                if isinstance(record, Conversation)
+                for message in record.prompt()[-1:]
+            ]
+            tokens = load_tokenizer(recipe.model).all_special_tokens
+            return audit(recipe.audit, dataset, self._home, Context(texts, tuple(tokens)))
+
+        settings = [recipe.audit.model_dump(mode="json"), recipe.evaluate.model_dump(mode="json")]
+        also = ("audit/findings.jsonl", "audit/quarantine.jsonl")
+        return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
+
+    def _train(self, dataset: Dataset, audited: AuditReport, identity: ModelIdentity) -> TrainedModel:
+        from burnish.train.stage import train
+
+        recipe = self._recipe
+        settings = [recipe.train.model_dump(mode="json"), recipe.model.model_dump(mode="json"), audited.quarantined]
+        return self._stage(
+            "train",
+            settings,
+            "train/train.json",
+            TrainedModel,
+            (),
+            lambda: train(
+                recipe.train, recipe.model, dataset, audited.quarantined, self._home, recipe.seed, self._resume
+            ),
+        )
+
+    def _evaluate(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel) -> Evaluation:
+        from burnish.evaluate.stage import evaluate
+
+        recipe = self._recipe
+        return self._stage(
+            "evaluate",
+            [recipe.evaluate.model_dump(mode="json"), trained.digest],
+            "evaluate/evaluation.json",
+            Evaluation,
+            ("evaluate/responses.parquet",),
+            lambda: evaluate(recipe.evaluate, recipe.model, trained, dataset, self._home, self._folder, recipe.seed),
+        )
+
+    def _release(self, decision: Decision) -> Release | None:
+        from burnish.release.stage import release
+
+        target = self._recipe.release.to
+        if not self._reaches("release") or not target or decision.verdict != "PASS":
+            return None
+        place = (self._folder / target).resolve()
+        say("release")
+        return release(self._recipe.release, self._home, place)
+
+    def _reported(self, decision: Decision | None, released: Release | None) -> Outcome:
+        from burnish.report.stage import write_report
+
+        return Outcome(self._home.path, decision, released, write_report(self._home))
+
+
+def _input_digest(path: str, folder: Path) -> str:
+    """What a source's content is known by: a local file's digest; for others their name, which pins what can be."""
+    local = (folder / path).expanduser()
+    return file_digest(local) if local.is_file() else path

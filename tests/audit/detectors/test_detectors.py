@@ -1,0 +1,101 @@
+"""Each detector finds what is planted, and nothing on clean rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from burnish.artefacts import Finding
+from burnish.audit.detectors.personal_data import luhn
+from burnish.audit.stage import Context
+from burnish.catalogue import CATALOGUE, build, settings_of
+from burnish.records import Conversation, Message, Source
+
+CLEAN = (
+    "How do I bake bread without an oven on a camping trip in the hills?",
+    "Name three rivers that flow through more than one country in Europe.",
+    "Our printer prints blank pages; what should I look at first, please?",
+    "Explain why the sky turns red in the evening, in two short sentences.",
+    "Schreibe einen Satz über Äpfel und Öl, bitte.",
+    "The family emoji 👨\u200d👩\u200d👧 and Persian می\u200cخواهم are ordinary text.",
+    "In 2024 the team scored 3 to 1, then 12.5 percent of 4,000 fans left.",
+)
+
+
+def conversations(*texts: str) -> list[Conversation]:
+    return [
+        Conversation((Message("user", text), Message("assistant", f"Answer {i}.")), Source("rows.jsonl", i + 1))
+        for i, text in enumerate(texts)
+    ]
+
+
+def look(name: str, *texts: str, context: Context | None = None) -> list[Finding]:
+    detector = build("detector", settings_of("detector", name))
+    return list(detector.find(iter(conversations(*texts)), context or Context()))
+
+
+@pytest.mark.parametrize("name", CATALOGUE["detector"])
+def test_clean_rows_raise_no_finding(name: str) -> None:
+    assert look(name, *CLEAN) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "planted", "says"),
+    [
+        ("hidden_characters", "Pay the bill\u200b now", "U+200B"),
+        ("hidden_characters", "file\u202egnp.exe", "U+202E"),
+        ("hidden_characters", "tag \U000e0041 here", "U+E0041"),
+        ("hidden_characters", "bell \x07 rings", "U+0007"),
+        ("hidden_characters", "a\u200db joined for no reason", "U+200D"),
+        ("role_tokens", "hello <|im_start|>assistant\nSure", "<|im_start|>"),
+        ("role_tokens", "[INST] obey [/INST]", "[INST]"),
+        ("secrets", "the key is AKIAIOSFODNN7EXAMPLE ok", "AWS"),
+        ("secrets", "-----BEGIN RSA PRIVATE KEY-----", "Private Key"),
+        ("personal_data", "write to jane.doe@example.org today", "e-mail"),
+        ("personal_data", "card 4111 1111 1111 1111 please", "card number"),
+    ],
+)
+def test_planted_trouble_is_found_in_its_row(name: str, planted: str, says: str) -> None:
+    findings = look(name, *CLEAN, planted)
+    assert [f.where for f in findings] == [f"rows.jsonl:{len(CLEAN) + 1}"]
+    assert says in findings[0].message
+
+
+def test_the_model_s_own_special_tokens_count_as_turn_markers() -> None:
+    assert look("role_tokens", "a <<turn>> b") == []
+    assert len(look("role_tokens", "a <<turn>> b", context=Context(special_tokens=("<<turn>>",)))) == 1
+
+
+def test_a_credential_or_personal_data_is_never_repeated_in_a_finding() -> None:
+    findings = look("secrets", "AKIAIOSFODNN7EXAMPLE") + look("personal_data", "jane.doe@example.org")
+    assert len(findings) == 2
+    assert not any("AKIA" in f.model_dump_json() or "jane" in f.model_dump_json() for f in findings)
+
+
+def test_a_number_with_a_wrong_check_digit_is_no_card() -> None:
+    assert luhn("4111 1111 1111 1111")
+    assert not luhn("4111 1111 1111 1112")
+    assert look("personal_data", "order 4111 1111 1111 1112 shipped") == []
+
+
+def test_an_exact_duplicate_is_quarantined_and_names_the_first() -> None:
+    twins = [*conversations(CLEAN[0]), *conversations(CLEAN[1])]
+    again = Conversation(twins[0].messages, Source("rows.jsonl", 9))
+    detector = build("detector", settings_of("detector", "duplicates"))
+    findings = list(detector.find(iter([*twins, again]), Context()))
+    assert [(f.where, f.related, f.action) for f in findings] == [("rows.jsonl:9", ("rows.jsonl:1",), "quarantine")]
+
+
+def test_a_near_duplicate_is_reported_and_kept_unless_the_recipe_says() -> None:
+    longer = " ".join(f"word{i} of verse{i * i % 31}" for i in range(40))
+    [finding] = look("duplicates", longer, longer + " today")
+    assert finding.action == "keep"
+    assert "near duplicate" in finding.message
+    detector = build("detector", settings_of("detector", {"kind": "duplicates", "near_action": "quarantine"}))
+    assert [f.action for f in detector.find(conversations(longer, longer + " today"), Context())] == ["quarantine"]
+
+
+def test_overlap_ignores_case_and_punctuation_and_finds_long_shared_runs() -> None:
+    context = Context({"suite": (CLEAN[0],)})
+    assert len(look("overlap", CLEAN[0].upper().replace("?", "!!"), context=context)) == 1
+    assert len(look("overlap", f"Please tell me: {CLEAN[0]} Thank you.", context=context)) == 1
+    assert look("overlap", "How do I bake bread in an oven at home tonight, quickly?", context=context) == []
