@@ -1,0 +1,123 @@
+"""The output head as a log-probability of given targets, chunked over tokens.
+
+For a frozen head the slope of each target's log-probability is computed together with it, so that the backward pass is
+one multiplication; for a trained head the logits are computed again in the backward pass. Either way about
+`_CHUNK_VALUES` logits exist at once.
+
+Axes: T targets, D hidden size, V vocabulary, N tokens of one chunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from burnish.models.anatomy import Parts
+
+_CHUNK_VALUES = 8 * 2**20
+_CHUNK_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What is done to raw logits."""
+
+    scale: float
+    softcap: float | None
+
+    def finish(self, raw_NV: torch.Tensor) -> torch.Tensor:
+        """Raw logits made final, fp32; may overwrite its argument."""
+        logits = raw_NV.float()
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+
+def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each target, (T,) fp32, given the hidden state that predicts it."""
+    head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
+    if type(head) is nn.Linear:
+        hidden_TD = hidden_TD.to(head.weight.dtype)
+        return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape)  # type: ignore[no-any-return, no-untyped-call]
+    return _checkpointed(head, shape, hidden_TD, targets_T)
+
+
+def _checkpointed(head: nn.Module, shape: _Shape, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
+    """For a head that isn't a plain linear layer (one with its own adapter, a quantised one)."""
+
+    def score(hidden_ND: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+        return _pick(shape.finish(head(hidden_ND)).log_softmax(-1), targets_N)
+
+    pieces = zip(torch.split(hidden_TD, _CHUNK_TOKENS), torch.split(targets_T, _CHUNK_TOKENS), strict=True)
+    return torch.cat([checkpoint(score, hidden, targets, use_reentrant=False) for hidden, targets in pieces])
+
+
+class _LinearLogprobs(torch.autograd.Function):
+    """log softmax(shape(hidden W^T + bias))[target], differentiable in hidden, W and bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_TD: torch.Tensor, weight_VD: torch.Tensor, bias_V: Any, targets_T: torch.Tensor, shape: _Shape
+    ) -> torch.Tensor:
+        needs_hidden, needs_head = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
+        logprobs_T = torch.empty(len(targets_T), dtype=torch.float32, device=hidden_TD.device)
+        slopes_TD = torch.empty_like(hidden_TD) if needs_hidden and not needs_head else None
+        for part in _chunks(len(targets_T), len(weight_VD)):
+            raw_NV = nn.functional.linear(hidden_TD[part], weight_VD, bias_V)
+            logits_NV = shape.finish(raw_NV)
+            log_shares_NV = logits_NV.log_softmax(-1)
+            logprobs_T[part] = _pick(log_shares_NV, targets_T[part])
+            if slopes_TD is not None:
+                slopes_NV = _slopes(log_shares_NV, logits_NV, targets_T[part], shape)
+                torch.mm(slopes_NV.to(weight_VD.dtype), weight_VD, out=slopes_TD[part])
+        if slopes_TD is not None:
+            ctx.save_for_backward(slopes_TD)
+        elif needs_head:
+            ctx.save_for_backward(hidden_TD, weight_VD, bias_V, targets_T)
+        ctx.shape, ctx.needs_head = shape, needs_head
+        return logprobs_T
+
+    @staticmethod
+    def backward(ctx: Any, grad_T: torch.Tensor) -> tuple[Any, ...]:
+        if not ctx.needs_head:
+            (slopes_TD,) = ctx.saved_tensors
+            return (grad_T[:, None] * slopes_TD).to(slopes_TD.dtype), None, None, None, None
+        hidden_TD, weight_VD, bias_V, targets_T = ctx.saved_tensors
+        grad_hidden_TD = torch.empty_like(hidden_TD) if ctx.needs_input_grad[0] else None
+        grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        grad_bias_V = torch.zeros_like(bias_V) if ctx.needs_input_grad[2] else None
+        for part in _chunks(len(targets_T), len(weight_VD)):
+            logits_NV = ctx.shape.finish(nn.functional.linear(hidden_TD[part], weight_VD, bias_V))
+            slopes_NV = _slopes(logits_NV.log_softmax(-1), logits_NV, targets_T[part], ctx.shape)
+            grad_NV = slopes_NV.mul_(grad_T[part, None]).to(weight_VD.dtype)
+            if grad_hidden_TD is not None:
+                torch.mm(grad_NV, weight_VD, out=grad_hidden_TD[part])
+            if grad_weight_VD is not None:
+                grad_weight_VD.addmm_(grad_NV.T, hidden_TD[part])
+            if grad_bias_V is not None:
+                grad_bias_V += grad_NV.sum(0)
+        return grad_hidden_TD, grad_weight_VD, grad_bias_V, None, None
+
+
+def _slopes(
+    log_shares_NV: torch.Tensor, logits_NV: torch.Tensor, targets_N: torch.Tensor, shape: _Shape
+) -> torch.Tensor:
+    """Derivative of each target's log-probability with respect to its raw logits; overwrites `log_shares_NV`."""
+    slopes_NV = log_shares_NV.exp_().neg_()
+    slopes_NV[torch.arange(len(targets_N), device=targets_N.device), targets_N] += 1.0
+    if shape.softcap is not None:
+        slopes_NV *= 1 - (logits_NV / shape.softcap).square()
+    return slopes_NV.mul_(shape.scale) if shape.scale != 1.0 else slopes_NV
+
+
+def _pick(values_NV: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+    return values_NV.gather(1, targets_N[:, None])[:, 0]
+
+
+def _chunks(num_tokens: int, vocab_size: int) -> list[slice]:
+    size = max(1, _CHUNK_VALUES // vocab_size)
+    return [slice(start, start + size) for start in range(0, num_tokens, size)]
