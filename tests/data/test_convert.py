@@ -216,7 +216,7 @@ def test_mixed_formats_are_told_with_both_names_and_lines(tmp_path: Path) -> Non
     [
         ({"promt": "hello", "completions": "hi"}, "columns: {prompt: promt, completion: completions}"),
         ({"mesages_list": CHAT}, "columns: {messages: mesages_list}"),
-        ({"utterance": "hello", "x": "hi"}, "columns: {prompt: utterance, completion: x}"),
+        ({"utterance": "hello", "x": "hi"}, "columns, such as {prompt: utterance, completion: x}"),
     ],
 )
 def test_an_unknown_format_lists_the_fields_and_a_way_out(tmp_path: Path, row: dict[str, object], hint: str) -> None:

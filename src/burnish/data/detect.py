@@ -114,7 +114,9 @@ def _nearest(row: Mapping[str, object]) -> str:
         (key for key, value in row.items() if isinstance(value, list) and value and isinstance(value[0], dict)), ""
     )
     if chat:
-        return f"this looks like messages under another name; set columns: {{messages: {chat}}}"
+        return (
+            f"this looks like messages under another name; give the source in the recipe columns: {{messages: {chat}}}"
+        )
     best: tuple[float, FormatName, dict[str, str]] = (0.0, "prompt_completion", {})
     for name, wanted in FORMS.items():
         near = {field: _closest(field, row) for field in wanted}
@@ -124,10 +126,11 @@ def _nearest(row: Mapping[str, object]) -> str:
     _, name, near = best
     if best[0] > 0.6:
         columns = ", ".join(f"{field}: {other}" for field, other in near.items() if field != other)
-        return f"the nearest format is {name}; set columns: {{{columns}}}"
+        return f"the nearest format is {name}; give the source in the recipe columns: {{{columns}}}"
     texts = [key for key, value in row.items() if isinstance(value, str)][:2] or ["...", "..."]
     asked, replied = (*texts, "...")[:2]
-    return f"name the fields, for prompt and reply e.g. columns: {{prompt: {asked}, completion: {replied}}}"
+    columns = f"{{prompt: {asked}, completion: {replied}}}"
+    return f"say which field is which: give the source in the recipe columns, such as {columns}"
 
 
 def _closest(field: str, row: Mapping[str, object]) -> str:
