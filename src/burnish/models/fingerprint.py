@@ -43,7 +43,7 @@ def model_files(folder: Path) -> list[Path]:
     )
 
 
-def folder_digest(folder: Path) -> str:
+def model_digest(folder: Path) -> str:
     """SHA-256 (hex) over names and contents of `model_files`. A file that hasn't changed in size and time since this
     process last read it isn't read again.
 

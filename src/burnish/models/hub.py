@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,8 @@ def _missing(settings: ModelSettings, why: str, hint: str) -> ModelError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the model libraries' own progress bars and log lines off the terminal while the block runs."""
+    """Keep the model libraries' own progress bars, log lines and notes on each other's future off the terminal while
+    the block runs."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging as transformers_logging
 
@@ -118,7 +120,10 @@ def quiet() -> Iterator[None]:
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         logging.getLogger("huggingface_hub").setLevel(hub_level)
         transformers_logging.set_verbosity(verbosity)

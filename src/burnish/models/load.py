@@ -28,7 +28,7 @@ from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.models import builtin, hub
 from burnish.models.device import pick_device, pick_dtype
-from burnish.models.fingerprint import WEIGHTS, folder_digest
+from burnish.models.fingerprint import WEIGHTS, model_digest
 from burnish.models.settings import ModelSettings
 from burnish.records import content_digest
 
@@ -141,7 +141,7 @@ def is_adapter(folder: Path) -> bool:
 def _identify(settings: ModelSettings, cache: Path | None, links_left: int) -> ModelIdentity:
     folder = resolve_folder(settings, cache=cache)
     _check_folder(folder, settings)
-    digest = folder_digest(folder)
+    digest = model_digest(folder)
     base = None
     if is_adapter(folder):
         if links_left == 0:

@@ -1,0 +1,98 @@
+"""Low-rank adapters beside frozen weights, in PEFT's file format.
+
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, section 4.1 (one matrix normal-ish, the
+other zero, so that training starts from the base exactly). By default on all linear layers but the output head, as in
+Dettmers et al., "QLoRA", 2023, section 4, rather than on the attention's query and value alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from burnish.artefacts import ModelIdentity
+from burnish.errors import ModelError
+from burnish.models.hub import is_commit, quiet
+from burnish.models.load import LoadedModel
+from burnish.settings import PluginSettings
+
+Targets: TypeAlias = Literal["all-linear"] | tuple[str, ...]
+
+
+class LoRASettings(PluginSettings):
+    """`alpha` scales the update by alpha / rank; by default twice the rank. `targets` are the names of layers (such as
+    q_proj), or "all-linear" for all linear layers but the output head."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(default=16, ge=1, le=1024)
+    alpha: PositiveInt = Field(default_factory=lambda known: 2 * known["rank"])
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    targets: Targets = "all-linear"
+
+
+class LoRA:
+    """Trains two small matrices beside each target layer, and saves those."""
+
+    Settings = LoRASettings
+
+    def __init__(self, settings: LoRASettings) -> None:
+        self.settings = settings
+
+    @property
+    def form(self) -> Literal["adapter", "model"]:
+        return "adapter"
+
+    @property
+    def quantise(self) -> bool:
+        return False
+
+    def apply(self, loaded: LoadedModel, seed: int) -> nn.Module:
+        """The model wrapped by PEFT, its base frozen; the adapter's weights depend on `seed` alone.
+
+        Raises: ModelError when the model has no layer of the names in `targets`.
+        """
+        targets = self.settings.targets
+        base_name, revision = _base_reference(loaded.identity)
+        config = LoraConfig(
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=base_name,
+            revision=revision,
+            r=self.settings.rank,
+            lora_alpha=self.settings.alpha,
+            lora_dropout=self.settings.dropout,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+        )
+        devices = [loaded.device] if loaded.device.type == "cuda" else []
+        with quiet(), torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            try:
+                module = get_peft_model(loaded.model, config)
+            except ValueError as error:
+                raise ModelError(
+                    f"adapter targets: got {targets!r}, of which {loaded.identity.name} has no layer; "
+                    "nothing was trained",
+                    hint="use targets: all-linear, or names such as q_proj and v_proj",
+                ) from error
+        module.peft_config["default"].base_model_name_or_path = base_name
+        assert isinstance(module, nn.Module)
+        return module
+
+    def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
+        """Write adapter_config.json and adapter_model.safetensors, and nothing else."""
+        assert isinstance(module, PeftModel)
+        with quiet():
+            module.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card: a release writes a real one
+
+
+def _base_reference(identity: ModelIdentity) -> tuple[str, str | None]:
+    """How the base is named in the adapter's files: the Hub id and commit for a model from the Hub's own cache, else
+    the folder."""
+    if is_commit(Path(identity.path).name):
+        return identity.name, identity.commit
+    return identity.path, None
