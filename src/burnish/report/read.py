@@ -1,0 +1,208 @@
+"""What a run folder holds, read into one frozen value; any later part may be missing, and is then None or empty.
+
+Also checks that the parts belong together: digests that don't match are told as faults, since a report on mixed
+evidence would be worse than none. Knows nothing of HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import yaml
+
+from burnish.artefacts import (
+    RESPONSE_COLUMNS,
+    Artefact,
+    AuditReport,
+    Dataset,
+    Decision,
+    Evaluation,
+    Finding,
+    TrainedModel,
+)
+from burnish.errors import RunFolderError
+from burnish.run_folder import RunFolder, file_digest
+
+FINDINGS_SHOWN = 10  # for each detector
+
+_A = TypeVar("_A", bound=Artefact)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One row of `evaluate/responses.parquet`; the fields are `RESPONSE_COLUMNS`."""
+
+    suite: str
+    kind: str
+    prompt_id: str
+    family: str
+    category: str
+    arm: str
+    prompt: str
+    reply: str
+    reference: str
+    verdict: str
+    score: float | None
+    finish: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the report tells. `faults` are sentences on parts that don't belong together; with any of them
+    the decision doesn't stand."""
+
+    name: str
+    recipe: str
+    seed: str
+    manifest: Mapping[str, Any]
+    dataset: Dataset | None
+    audit: AuditReport | None
+    findings: tuple[Finding, ...]
+    findings_total: Mapping[str, int]
+    trained: TrainedModel | None
+    metrics: tuple[Mapping[str, float], ...]
+    metrics_unreadable: int
+    evaluation: Evaluation | None
+    replies: tuple[Reply, ...] = field(repr=False)
+    decision: Decision | None
+    faults: tuple[str, ...]
+
+
+def read_evidence(run: RunFolder) -> Evidence:
+    """Read what is there.
+
+    Raises: RunFolderError when a file is there and broken.
+    """
+    audit = _load(run, "audit/audit.json", AuditReport)
+    findings, totals = _findings(run)
+    trained = _load(run, "train/train.json", TrainedModel)
+    metrics, unreadable = _metrics(run.path / "train/metrics.jsonl")
+    evaluation = _load(run, "evaluate/evaluation.json", Evaluation)
+    decision = _load(run, "gate/decision.json", Decision)
+    recipe = _text(run.path / "recipe.yaml")
+    faults = tuple(_faults(run, trained, evaluation, _is_stale(run, decision, evaluation)))
+    return Evidence(
+        name=run.name,
+        recipe=recipe,
+        seed=_seed(recipe),
+        manifest=run.manifest(),
+        dataset=_load(run, "data/dataset.json", Dataset),
+        audit=audit,
+        findings=findings,
+        findings_total=totals,
+        trained=trained,
+        metrics=metrics,
+        metrics_unreadable=unreadable,
+        evaluation=evaluation,
+        replies=_replies(run.path / "evaluate/responses.parquet") if evaluation else (),
+        decision=decision,
+        faults=faults,
+    )
+
+
+def _load(run: RunFolder, relative: str, kind: type[_A]) -> _A | None:
+    return run.load(relative, kind) if (run.path / relative).is_file() else None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _seed(recipe: str) -> str:
+    try:
+        values = yaml.safe_load(recipe)
+    except yaml.YAMLError:
+        return ""
+    return str(values.get("seed", "")) if isinstance(values, dict) else ""
+
+
+def _findings(run: RunFolder) -> tuple[tuple[Finding, ...], dict[str, int]]:
+    """The first findings of each detector and how many each has in all; the gravest findings and detectors first."""
+    path = run.path / "audit/findings.jsonl"
+    totals: Counter[str] = Counter()
+    kept: dict[tuple[str, str], list[Finding]] = {}
+    if path.is_file():
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    finding = Finding.model_validate_json(line)
+                except ValueError as error:
+                    raise RunFolderError(
+                        f"{path}:{number}: not a valid Finding ({error}); the report was not written",
+                        hint="the run folder was damaged; run the audit again",
+                    ) from error
+                totals[finding.detector] += 1
+                same = kept.setdefault((finding.detector, finding.severity), [])
+                if len(same) < FINDINGS_SHOWN:
+                    same.append(finding)
+    grades = ("danger", "warning", "note")
+    shown: dict[str, list[Finding]] = {}
+    for detector in totals:
+        gravest = [finding for grade in grades for finding in kept.get((detector, grade), [])]
+        shown[detector] = gravest[:FINDINGS_SHOWN]
+    order = sorted(shown, key=lambda detector: grades.index(shown[detector][0].severity))
+    return tuple(finding for detector in order for finding in shown[detector]), {d: totals[d] for d in order}
+
+
+def _metrics(path: Path) -> tuple[tuple[Mapping[str, float], ...], int]:
+    """Rows of numbers, and how many lines could not be read (a killed run may leave half a line)."""
+    rows: list[Mapping[str, float]] = []
+    unreadable = 0
+    for line in _text(path).splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            unreadable += 1
+            continue
+        if not isinstance(value, dict) or not isinstance(value.get("step"), int):
+            unreadable += 1
+            continue
+        rows.append({k: float(v) for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)})
+    return tuple(rows), unreadable
+
+
+def _replies(path: Path) -> tuple[Reply, ...]:
+    try:
+        table = pl.read_parquet(path, columns=list(RESPONSE_COLUMNS))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunFolderError(
+            f"{path}: can't be read as the replies of an evaluation ({error}); the report was not written",
+            hint="run the evaluation again",
+        ) from error
+    texts = [name for name in RESPONSE_COLUMNS if name != "score"]
+    return tuple(
+        Reply(score=row["score"], **{name: row[name] or "" for name in texts}) for row in table.iter_rows(named=True)
+    )
+
+
+def _is_stale(run: RunFolder, decision: Decision | None, evaluation: Evaluation | None) -> bool:
+    if decision is None:
+        return False
+    if evaluation is None:
+        return True
+    about = set(decision.digests.values())
+    evidence = {evaluation.responses_digest, file_digest(run.path / "evaluate/evaluation.json")}
+    return evaluation.tuned_digest not in about or not evidence & about
+
+
+def _faults(run: RunFolder, trained: TrainedModel | None, evaluation: Evaluation | None, stale: bool) -> Iterator[str]:
+    if stale:
+        yield "The decision is about other weights or other replies than those in this folder."
+    if evaluation and trained and evaluation.tuned_digest != trained.digest:
+        yield "The evaluation is of other weights than those that the training left here."
+    replies = run.path / "evaluate/responses.parquet"
+    if evaluation and file_digest(replies) != evaluation.responses_digest:
+        yield "evaluate/responses.parquet has changed since the evaluation recorded its digest."
+    for stage, entry in run.manifest()["stages"].items():
+        for relative, digest in entry["outputs"].items():
+            path = run.file(relative)
+            if not path.is_file():
+                yield f"{relative}, which the stage {stage} wrote, is missing."
+            elif path != replies and file_digest(path) != digest:
+                yield f"{relative} has changed since the stage {stage} wrote it."

@@ -1,0 +1,146 @@
+"""From evidence to the report's HTML: the verdict in words, and a template whose every value is escaped.
+
+Escaping is on for all templates and all values; before it, characters that a reader can't see are spelled out, so
+that no text from data or models can hide in the page or turn its direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from burnish import __version__
+from burnish.artefacts import Decision
+from burnish.report import charts, tables, text
+from burnish.report.read import Evidence
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the report says first. `word` is the verdict, or what stands in its place."""
+
+    word: str
+    style: str
+    headline: str
+    reason: str
+    next_steps: tuple[str, ...]
+
+
+def render(evidence: Evidence) -> str:
+    """The whole report as one HTML document."""
+    decision = evidence.decision
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            e=evidence,
+            standing=standing(evidence),
+            stages=_stages(evidence),
+            rules=decision.rules if decision else (),
+            categories=tables.by_category(evidence.replies),
+            changes=tables.changes(evidence.replies),
+            losses=tables.losses(evidence),
+            curves=tables.curves(evidence.metrics),
+            verdicts=tables.SAFETY_VERDICTS,
+            version=__version__,
+        )
+    )
+
+
+def standing(evidence: Evidence) -> Standing:
+    """The verdict in words and what to do next; says so when there is none, or when it doesn't stand."""
+    decision = evidence.decision
+    if decision is None:
+        return _undecided(evidence)
+    if evidence.faults:
+        return Standing(
+            "STALE",
+            "hold",
+            "There is a decision, but it does not stand: the evidence in this folder does not fit together.",
+            f"gate/decision.json says {decision.verdict}. What does not fit is listed below.",
+            ("Go on with the run, so that what changed is done again: burnish run RECIPE --resume",),
+        )
+    headline, steps = {
+        "PASS": (
+            "This model may be released.",
+            (f"Release it: burnish release RUN --to DIR (this run: {evidence.name})",),
+        ),
+        "HOLD": ("There is not enough evidence to release this model.", _hold_steps(decision)),
+        "BLOCK": (
+            "This model must not be released.",
+            (
+                "Read the changed replies below: they show what was lost.",
+                "Mix examples of what was lost into the training rows (refusals of harmful requests, ordinary "
+                "answers), or train more gently; then run again.",
+            ),
+        ),
+    }[decision.verdict]
+    return Standing(decision.verdict, decision.verdict.lower(), headline, decision.reason, steps)
+
+
+def _hold_steps(decision: Decision) -> tuple[str, ...]:
+    steps = [
+        f"Add about {text.count(rule.more_prompts)} prompts to {rule.suite}: likely to decide its rule “{rule.rule}”."
+        for rule in decision.rules
+        if rule.outcome == "HOLD" and rule.more_prompts
+    ]
+    return (*steps, "Nothing can be released on a HOLD: absence of evidence is not safety.")
+
+
+def _undecided(evidence: Evidence) -> Standing:
+    if evidence.trained is None and any(finding.action == "stop" for finding in evidence.findings):
+        return Standing(
+            "STOPPED",
+            "block",
+            "The audit stopped this run before training.",
+            "Findings whose action is “stop” are listed under “Data and audit”.",
+            ("Mend the rows, or set the detector's action to quarantine or keep; then run again.",),
+        )
+    missing = [name for name, done in _stages(evidence) if not done]
+    return Standing(
+        "NO VERDICT",
+        "none",
+        "Nothing has been decided about this model yet.",
+        f"Not done yet: {', '.join(missing)}.",
+        ("Go on with: burnish run RECIPE --resume",),
+    )
+
+
+def _stages(evidence: Evidence) -> tuple[tuple[str, bool], ...]:
+    parts = (evidence.dataset, evidence.audit, evidence.trained, evidence.evaluation, evidence.decision)
+    names = ("data", "audit", "training", "evaluation", "decision")
+    return tuple((name, part is not None) for name, part in zip(names, parts, strict=True))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("burnish.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=text.percent,
+        points=text.points,
+        number=text.number,
+        signed=text.signed,
+        p_value=text.p_value,
+        count=text.count,
+        duration=text.duration,
+        marked=text.marked,
+        reach=tables.reach,
+        plain_number=tables.is_plain_number,
+    )
+    environment.globals.update(
+        line_chart=charts.line_chart, rate_bar=charts.rate_bar, difference_track=charts.difference_track
+    )
+    return environment
+
+
+def _finalized(value: object) -> object:
+    """Every value on its way into the page: hidden characters spelled out; escaping follows."""
+    return value if isinstance(value, Markup) else text.visible(str(value))
