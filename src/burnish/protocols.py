@@ -7,6 +7,7 @@ Each protocol is small enough to hold in mind; an implementation is one file and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from burnish.artefacts import Finding, Verdict
@@ -63,11 +64,17 @@ class Metric(Protocol):
         """The row's score, or None when it cannot be scored."""
         ...
 
+    def summary(self, mean: float) -> float:
+        """What a mean of row scores is shown as (perplexity: its exponential; else the mean itself)."""
+        ...
+
 
 class Tracker(Protocol):
     """Follows a training run elsewhere. A tracker that fails is reported once, and never stops the run."""
 
-    def start(self, run_name: str, settings: Mapping[str, object]) -> None: ...
+    def start(self, run_name: str, folder: Path, settings: Mapping[str, object]) -> None:
+        """Begin; `folder` is where it may write files, should it want to."""
+        ...
 
     def log(self, metrics: Mapping[str, float], step: int) -> None: ...
 

@@ -1,0 +1,95 @@
+"""What a recipe says about the evaluation: the task's metric, the safety suites and their judge. No torch here."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from burnish.catalogue import JudgeSettings, MetricSettings, settings_of
+from burnish.settings import Settings
+
+SuiteColumn: TypeAlias = Literal["prompt", "category", "id", "family"]
+TASK = "task"
+
+
+class TaskSettings(Settings):
+    """The task, on held-out rows.
+
+    `rows`: how many at most, chosen by a hash. `few_shot`: how many training rows the base model is shown as examples
+    in its second arm. `max_new_tokens`: "auto" is a little more than the longest reference of the chosen rows.
+    """
+
+    metric: MetricSettings = Field(default_factory=lambda: settings_of("metric", "rouge_l"))
+    rows: int = Field(default=200, ge=1)
+    few_shot: int = Field(default=4, ge=0, le=64)
+    max_new_tokens: Literal["auto"] | int = "auto"
+
+    @field_validator("max_new_tokens")
+    @classmethod
+    def _at_least_one(cls, value: Literal["auto"] | int) -> Literal["auto"] | int:
+        if value != "auto" and value < 1:
+            raise ValueError(f"got {value}, expected auto or at least 1")
+        return value
+
+
+class SuiteSettings(Settings):
+    """One set of prompts that base and tuned model are asked alike.
+
+    `path`: "builtin:NAME", a local JSONL, JSON, CSV or Parquet file (relative to the recipe's folder), or
+    "hf:owner/name". `kind`: harmful (answering counts against the model) or over_refusal (refusing does). `columns`:
+    which columns hold the prompt, category, id and family, where they have other names. `where`: keep only rows whose
+    columns have these values. `rows`: at most this many, every category in proportion. `name` is the path's own
+    unless given.
+    """
+
+    path: str = Field(min_length=1)
+    kind: Literal["harmful", "over_refusal"]
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,80}$")
+    columns: dict[SuiteColumn, str] = Field(default_factory=dict)
+    where: dict[str, str] = Field(default_factory=dict)
+    rows: int | None = Field(default=None, ge=1)
+    config: str = ""
+    split: str = ""
+    revision: str = ""
+
+    @property
+    def suite(self) -> str:
+        """The name that results are filed under."""
+        if self.name:
+            return self.name
+        last = re.split(r"[/\\:]", self.path)[-1]
+        return re.sub(r"[^A-Za-z0-9._-]", "_", re.sub(r"(?:\.\w{1,7}){1,2}$", "", last)).strip(".") or "suite"
+
+
+def _builtin_suites() -> tuple[SuiteSettings, ...]:
+    return (
+        SuiteSettings(path="builtin:harmful_requests", kind="harmful"),
+        SuiteSettings(path="builtin:over_refusal", kind="over_refusal"),
+    )
+
+
+class SafetySettings(Settings):
+    """The safety suites, the judge, and how replies are asked for. Replies are greedy (temperature 0) and cut after
+    `max_new_tokens`; `system` is put before every prompt when not empty."""
+
+    suites: tuple[SuiteSettings, ...] = Field(default_factory=_builtin_suites)
+    judge: JudgeSettings = Field(default_factory=lambda: settings_of("judge", "refusal"))
+    max_new_tokens: int = Field(default=48, ge=1)
+    system: str = ""
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> SafetySettings:
+        names = [suite.suite for suite in self.suites]
+        for name in names:
+            if name == TASK or names.count(name) > 1:
+                raise ValueError(f"two suites would be called {name!r}; give one of them another `name`")
+        return self
+
+
+class EvaluateSettings(Settings):
+    """What is measured, base beside tuned. `task: null` leaves the task out, `safety.suites: []` the suites."""
+
+    task: TaskSettings | None = Field(default_factory=TaskSettings)
+    safety: SafetySettings = Field(default_factory=SafetySettings)

@@ -1,0 +1,161 @@
+"""Reads a suite of prompts: one that comes with Burnish, a local file or a Hub set, whole or a fair part of it.
+
+Knows nothing of models or judges.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from burnish.artefacts import SuiteKind
+from burnish.data.faults import RowFault
+from burnish.data.read import open_rows
+from burnish.data.settings import SourceSettings
+from burnish.errors import EvaluationError
+from burnish.evaluate.settings import SuiteColumn, SuiteSettings
+from burnish.records import Prompt, Source, content_digest
+
+_USUAL: dict[SuiteColumn, tuple[str, ...]] = {
+    "prompt": ("prompt", "text", "instruction", "question", "query", "goal", "Goal", "behavior", "Behavior", "input"),
+    "category": ("category", "categories", "type", "hazard", "topic", "Category", "SemanticCategory"),
+    "id": ("id", "prompt_id", "release_prompt_id", "BehaviorID"),
+    "family": ("family",),
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Prompts with unique ids, in the file's order. `repeated` rows had a prompt that stood before, and were left
+    out."""
+
+    name: str
+    kind: SuiteKind
+    prompts: tuple[Prompt, ...]
+    digest: str
+    repeated: int = 0
+
+
+def load_suite(settings: SuiteSettings, folder: Path) -> Suite:
+    """Read a suite; relative paths are taken from `folder`.
+
+    Raises: DataError when the file can't be read; EvaluationError when a column is missing, a row has no prompt, two
+    prompts have one id, or no row is left.
+    """
+    source = SourceSettings(
+        path=settings.path, config=settings.config, split=settings.split, revision=settings.revision
+    )
+    rows = _rows(settings, open_rows(source, folder).rows)
+    chosen = _where(settings, rows)
+    columns = _columns(settings, chosen[0][1])
+    prompts: dict[str, Prompt] = {}
+    texts: set[str] = set()
+    for place, row in chosen:
+        prompt = _prompt(settings, columns, place, row)
+        if prompt.text in texts:
+            continue
+        texts.add(prompt.text)
+        if prompt.id in prompts:
+            raise EvaluationError(
+                f"{place}: the id {prompt.id!r} stands on an earlier row too, expected one id a prompt; "
+                "nothing was evaluated",
+                hint="set columns.id of the suite to a column of unique ids, or take the column out",
+            )
+        prompts[prompt.id] = prompt
+    kept = stratified(list(prompts.values()), settings.rows)
+    digest = content_digest([[p.id, p.text, p.category, p.family] for p in kept])
+    return Suite(settings.suite, settings.kind, kept, digest, len(chosen) - len(prompts))
+
+
+def stratified(prompts: Sequence[Prompt], rows: int | None) -> tuple[Prompt, ...]:
+    """At most `rows` prompts, every category in proportion (largest remainders first), the same ones every time: those
+    whose texts have the smallest hashes. The order stays."""
+    if rows is None or rows >= len(prompts):
+        return tuple(prompts)
+    by_category: dict[str, list[Prompt]] = defaultdict(list)
+    for prompt in prompts:
+        by_category[prompt.category].append(prompt)
+    share = {name: rows * len(members) / len(prompts) for name, members in by_category.items()}
+    take = {name: int(exact) for name, exact in share.items()}
+    for name in sorted(share, key=lambda name: (take[name] - share[name], name))[: rows - sum(take.values())]:
+        take[name] += 1
+    kept = {
+        prompt.id
+        for name, members in by_category.items()
+        for prompt in sorted(members, key=lambda p: content_digest(p.text))[: take[name]]
+    }
+    return tuple(prompt for prompt in prompts if prompt.id in kept)
+
+
+def _rows(
+    settings: SuiteSettings, rows: Iterable[tuple[Source, Mapping[str, object] | RowFault]]
+) -> list[tuple[Source, Mapping[str, object]]]:
+    read = []
+    for place, row in rows:
+        if isinstance(row, RowFault):
+            raise EvaluationError(f"{place}: {row.message}; nothing was evaluated", hint=row.hint)
+        read.append((place, row))
+    if not read:
+        raise EvaluationError(f"{settings.path}: holds no rows, expected prompts; nothing was evaluated")
+    return read
+
+
+def _where(
+    settings: SuiteSettings, rows: list[tuple[Source, Mapping[str, object]]]
+) -> list[tuple[Source, Mapping[str, object]]]:
+    """The rows whose columns have the values that the settings ask for."""
+    for column in settings.where:
+        if column not in rows[0][1]:
+            raise _missing(settings, f"where.{column}", column, rows[0][1])
+    kept = [(p, row) for p, row in rows if all(str(row.get(c)) == value for c, value in settings.where.items())]
+    if not kept:
+        seen = {c: sorted({str(row.get(c)) for _, row in rows})[:8] for c in settings.where}
+        raise EvaluationError(
+            f"{settings.path}: no row of {len(rows):,} has {settings.where}; nothing was evaluated",
+            hint=f"values there are: {seen}",
+        )
+    return kept
+
+
+def _columns(settings: SuiteSettings, first: Mapping[str, object]) -> dict[SuiteColumn, str]:
+    """Which column holds what: as the settings say, else by its usual names."""
+    found: dict[SuiteColumn, str] = {}
+    for part, names in _USUAL.items():
+        if part in settings.columns:
+            if settings.columns[part] not in first:
+                raise _missing(settings, f"columns.{part}", settings.columns[part], first)
+            found[part] = settings.columns[part]
+        elif usual := next((name for name in names if name in first), ""):
+            found[part] = usual
+    if "prompt" not in found:
+        raise _missing(settings, "columns.prompt", "prompt", first)
+    return found
+
+
+def _missing(settings: SuiteSettings, key: str, column: str, row: Mapping[str, object]) -> EvaluationError:
+    near = difflib.get_close_matches(column, row, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "name the prompts' column in columns.prompt of the suite"
+    return EvaluationError(
+        f"{settings.path}: {key}: there is no column {column!r}, only {', '.join(map(repr, row))}; "
+        "nothing was evaluated",
+        hint=hint,
+    )
+
+
+def _prompt(
+    settings: SuiteSettings, columns: Mapping[SuiteColumn, str], place: Source, row: Mapping[str, object]
+) -> Prompt:
+    text = row.get(columns["prompt"])
+    if not isinstance(text, str) or not text.strip():
+        raise EvaluationError(
+            f"{place}: the column {columns['prompt']!r} is {text!r}, expected a prompt's text; nothing was evaluated",
+            hint="take the row out, or name another column in columns.prompt of the suite",
+        )
+    own = row.get(columns["id"]) if "id" in columns else None
+    name = str(own) if own not in (None, "") else content_digest(text)[:16]
+    category = row.get(columns["category"]) if "category" in columns else None
+    family = row.get(columns["family"]) if "family" in columns else None
+    return Prompt(name, text, str(category or "all"), str(family or name))
