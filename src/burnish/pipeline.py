@@ -18,7 +18,6 @@ from burnish.artefacts import (
     Dataset,
     Decision,
     Evaluation,
-    ModelIdentity,
     Release,
     TrainedModel,
 )
@@ -88,14 +87,14 @@ class _Run:
         dataset = self._dataset()
         if not self._reaches("audit"):
             return Outcome(home.path, None, None, None)
-        identity = self._model()
+        self._find_model()
         audited = self._audit(dataset)
         if not self._reaches("train"):
             return self._reported(None, None)
-        trained = self._train(dataset, audited, identity)
+        trained = self._train(dataset, audited)
         if not self._reaches("evaluate"):
             return self._reported(None, None)
-        self._evaluate(dataset, audited, trained)
+        self._evaluate(dataset, trained)
         if not self._reaches("gate"):
             return self._reported(None, None)
         from burnish.gate.stage import decide
@@ -136,13 +135,11 @@ class _Run:
             lambda: prepare(recipe.data, self._home, self._folder, recipe.seed),
         )
 
-    def _model(self) -> ModelIdentity:
-        """Found out before anything long begins, so that a missing model is told at once."""
+    def _find_model(self) -> None:
+        """Found before anything long begins, so that a missing model is told at once; later keys cover its weights."""
         from burnish.models.load import identify
 
-        identity = identify(self._recipe.model)
-        self._key = content_digest(self._key, identity.digest)
-        return identity
+        self._key = content_digest(self._key, identify(self._recipe.model).digest)
 
     def _audit(self, dataset: Dataset) -> AuditReport:
         from burnish.audit.stage import Context, audit
@@ -154,8 +151,8 @@ class _Run:
 
         def work() -> AuditReport:
             texts = {
-                suite.path: [prompt.text for prompt in load_suite(suite, self._folder)]
-                for suite in recipe.evaluate.suites
+                suite.suite: [prompt.text for prompt in load_suite(suite, self._folder).prompts]
+                for suite in recipe.evaluate.safety.suites
             }
             texts["heldout"] = [
                 message.content
@@ -170,7 +167,7 @@ class _Run:
         also = ("audit/findings.jsonl", "audit/quarantine.jsonl")
         return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
 
-    def _train(self, dataset: Dataset, audited: AuditReport, identity: ModelIdentity) -> TrainedModel:
+    def _train(self, dataset: Dataset, audited: AuditReport) -> TrainedModel:
         from burnish.train.stage import train
 
         recipe = self._recipe
@@ -186,8 +183,9 @@ class _Run:
             ),
         )
 
-    def _evaluate(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel) -> Evaluation:
+    def _evaluate(self, dataset: Dataset, trained: TrainedModel) -> Evaluation:
         from burnish.evaluate.stage import evaluate
+        from burnish.models.builtin import cache_folder
 
         recipe = self._recipe
         return self._stage(
@@ -196,7 +194,16 @@ class _Run:
             "evaluate/evaluation.json",
             Evaluation,
             ("evaluate/responses.parquet",),
-            lambda: evaluate(recipe.evaluate, recipe.model, trained, dataset, self._home, self._folder, recipe.seed),
+            lambda: evaluate(
+                recipe.evaluate,
+                recipe.model,
+                trained,
+                dataset,
+                self._home,
+                cache_folder().parent,
+                recipe.seed,
+                folder=self._folder,
+            ),
         )
 
     def _release(self, decision: Decision) -> Release | None:

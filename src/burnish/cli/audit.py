@@ -32,7 +32,7 @@ def audit(
         run = RunFolder(output or Path(scratch))
         settings = DataSettings.model_validate({"train": data, "heldout_fraction": 0.0})
         dataset = prepare(settings, run, Path(), seed=0)
-        texts = {s.path: [p.text for p in load_suite(s, Path())] for s in EvaluateSettings().suites}
+        texts = {s.suite: [p.text for p in load_suite(s, Path()).prompts] for s in EvaluateSettings().safety.suites}
         report = look(AuditSettings(), dataset, run, Context(texts))
         with run.file("audit/findings.jsonl").open(encoding="utf-8") as lines:
             findings = [Finding.model_validate_json(line) for line in lines]

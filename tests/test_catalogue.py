@@ -1,0 +1,32 @@
+"""The catalogue: every line leads to a plug-in whose settings carry its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from burnish.catalogue import CATALOGUE, Family, PluginSettingsError, build, look_up, settings_of
+
+
+@pytest.mark.parametrize(("family", "name"), [(f, n) for f, names in CATALOGUE.items() for n in names])
+def test_every_line_builds_a_plugin_from_its_default_settings(family: Family, name: str) -> None:
+    settings = settings_of(family, name)
+    assert settings.kind == name
+    if family != "tracker":  # a tracker's library is optional
+        assert isinstance(build(family, settings), look_up(family, name))
+
+
+def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'lora'"):
+        settings_of("adapter", "lroa")
+
+
+@pytest.mark.parametrize("raw", [3, None, {"rank": 4}, ["lora"]])
+def test_what_is_neither_name_nor_mapping_is_refused(raw: object) -> None:
+    with pytest.raises(ValueError, match="expected a name or a mapping"):
+        settings_of("adapter", raw)
+
+
+def test_a_wrong_key_carries_the_settings_that_were_meant() -> None:
+    with pytest.raises(PluginSettingsError) as caught:
+        settings_of("adapter", {"kind": "lora", "rnak": 3})
+    assert "rank" in caught.value.model.model_fields
