@@ -20,7 +20,7 @@ from rich.text import Text
 from burnish.artefacts import Arm, Decision, Evaluation, SuiteKind, SuiteResult
 from burnish.errors import RunFolderError
 from burnish.logs import console
-from burnish.pipeline import Outcome, run
+from burnish.pipeline import Outcome, Stage, run
 from burnish.recipe import load_recipe
 from burnish.run_folder import RunFolder
 
@@ -30,10 +30,9 @@ _RECIPES = {SAFETY: "safety.yaml", NAIVE: "task_only.yaml", KEPT: "task_and_safe
 
 @dataclass(frozen=True)
 class Chapter:
-    """One run of the story, done."""
+    """One run of the story, done; the first makes no decision, since it only makes the model to start from."""
 
     outcome: Outcome
-    decision: Decision
     evaluation: Evaluation
     seconds: float
 
@@ -58,13 +57,13 @@ def tell(folder: Path, *, resume: bool = False) -> dict[str, Chapter]:
     naive = _run(folder, NAIVE, resume, start)
     _tell_task(naive.evaluation)
     _tell_rates(naive.evaluation, "safety-tuned", "task only")
-    _tell_decision(naive)
+    _tell_decision(naive.outcome.decision)
 
     _say("3 of 3", "The same task, with some refusals and ordinary answers mixed in.")
     kept = _run(folder, KEPT, resume, start)
     _tell_task(kept.evaluation)
     _tell_rates(kept.evaluation, "safety-tuned", "task + safety")
-    _tell_decision(kept)
+    _tell_decision(kept.outcome.decision)
 
     chapters = {SAFETY: safety, NAIVE: naive, KEPT: kept}
     _tell_end(chapters)
@@ -73,12 +72,12 @@ def tell(folder: Path, *, resume: bool = False) -> dict[str, Chapter]:
 
 def _run(folder: Path, name: str, resume: bool, *overrides: str) -> Chapter:
     started = time.monotonic()
-    with as_file(files("burnish.demo") / "recipes" / _RECIPES[name]) as recipe:
-        outcome = run(load_recipe(recipe, overrides), runs=folder, folder=folder.resolve(), resume=resume)
-    if outcome.decision is None:
-        raise RunFolderError(f"{outcome.folder}: the run made no decision")
+    with as_file(files("burnish.demo") / "recipes" / _RECIPES[name]) as path:
+        recipe = load_recipe(path, overrides)
+    until: Stage = "evaluate" if name == SAFETY else "release"
+    outcome = run(recipe, runs=folder, folder=folder.resolve(), resume=resume, until=until)
     evaluation = RunFolder(outcome.folder).load("evaluate/evaluation.json", Evaluation)
-    return Chapter(outcome, outcome.decision, evaluation, time.monotonic() - started)
+    return Chapter(outcome, evaluation, time.monotonic() - started)
 
 
 def _say(number: str, text: str) -> None:
@@ -121,8 +120,9 @@ def _tell_task(evaluation: Evaluation) -> None:
 _STYLE = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}
 
 
-def _tell_decision(chapter: Chapter) -> None:
-    decision = chapter.decision
+def _tell_decision(decision: Decision | None) -> None:
+    if decision is None:
+        return
     text = Text(f"{decision.verdict}: {decision.reason}\n", style=_STYLE[decision.verdict])
     for rule in decision.rules:
         text.append(f"\n{rule.outcome:<6}{rule.words}", style="default")
@@ -131,11 +131,10 @@ def _tell_decision(chapter: Chapter) -> None:
 
 def _tell_end(chapters: dict[str, Chapter]) -> None:
     for name, chapter in chapters.items():
-        verdict = chapter.decision.verdict
-        console.print(
-            Text.assemble(f"{name:<20}", (f"{verdict:<6}", _STYLE[verdict]), f"{chapter.seconds:6.0f} s  report: ")
-            + Text(str(chapter.outcome.report))
-        )
+        decision = chapter.outcome.decision
+        verdict = (decision.verdict, _STYLE[decision.verdict]) if decision else ("start", "default")
+        line = Text.assemble(f"{name:<20}", verdict, f"  {chapter.seconds:.0f} s  report: {chapter.outcome.report}")
+        console.print(line, soft_wrap=True)
     released = next((c.outcome.release for c in chapters.values() if c.outcome.release), None)
     if released is not None:
         console.print(f"released: {released.path}", markup=False, soft_wrap=True)
