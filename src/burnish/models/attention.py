@@ -31,8 +31,9 @@ class UnsupportedAttention(Exception):  # noqa: N818 - a finding about a model, 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one layer asks of its attention, beside the three tensors."""
+    """What one layer asks of its attention, beside the three tensors. `layer` is its number, from 0."""
 
+    layer: int
     scaling: float | None
     softcap: float | None
     window: int | None
@@ -132,12 +133,15 @@ def packed_attention(
             return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **terms)
         if attention_mask is None:
             attention_mask = _causal_mask(query.shape[2], key.shape[2], None, query.device)
-        plain = Terms(scaling, softcap, None, dropout)
+        plain = Terms(0, scaling, softcap, None, dropout)
         return attention(query, key, value, plain, attention_mask).transpose(1, 2).contiguous(), None
     for name in ("s_aux", "sinks", "position_bias", "head_mask", "cache"):
         if terms.get(name) is not None:
             raise UnsupportedAttention(f"its attention uses {name}")
-    asked = Terms(scaling, softcap, terms.get("sliding_window"), dropout)
+    number = getattr(module, "layer_idx", None)
+    if number is None:
+        raise UnsupportedAttention("its layers aren't numbered")
+    asked = Terms(number, scaling, softcap, terms.get("sliding_window"), dropout)
     return layout.attend(query, key, value, asked), None
 
 

@@ -46,6 +46,11 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     return _checkpointed(head, shape, hidden_TD, targets_T)
 
 
+def next_logits(model_parts: Parts, hidden_ND: torch.Tensor) -> torch.Tensor:
+    """Final logits of the token after each hidden state, (N, V) fp32."""
+    return _Shape(model_parts.logit_scale, model_parts.softcap).finish(model_parts.head(hidden_ND))
+
+
 def _checkpointed(head: nn.Module, shape: _Shape, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
     """For a head that isn't a plain linear layer (one with its own adapter, a quantised one)."""
 

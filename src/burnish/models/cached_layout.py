@@ -1,0 +1,121 @@
+"""Attention for generation: every sequence's keys and values in a slot of its own, written in place.
+
+One row of tokens holds the newest token of each running sequence, then the prompts that join in this step: whole,
+unpadded, and once only where several sequences share one. Slots in use are always the first ones. Knows nothing of
+sampling, of stopping or of text.
+
+Axes: B slots, N running sequences, S tokens of the row, H heads, D head size, L places of a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from burnish.models.attention import PackedLayout, Terms, attention
+from burnish.models.packing import Segments
+
+_GROWTH = 64
+
+
+class KeyValueCache:
+    """Keys and values of every layer, (B, H, L, D) each, allocated when a layer first writes and grown as need be."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._places = 0
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def reserve(self, places: int) -> None:
+        """Make room for sequences of so many tokens."""
+        if places <= self._places:
+            return
+        self._places = -(-max(places, self._places + self._places // 4) // _GROWTH) * _GROWTH
+        for number, pair in self._layers.items():
+            grown = tuple(self._room(old) for old in pair)
+            for new, old in zip(grown, pair, strict=True):
+                new[:, :, : old.shape[2]] = old
+            self._layers[number] = (grown[0], grown[1])
+
+    def layer(self, number: int, key_BHSD: torch.Tensor, value_BHSD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The layer's keys and values, to be read and written in place."""
+        if number not in self._layers:
+            self._layers[number] = (self._room(key_BHSD), self._room(value_BHSD))
+        return self._layers[number]
+
+    def _room(self, like_BHSD: torch.Tensor) -> torch.Tensor:
+        # Zeros, since a masked place that holds NaN would still spoil the sums.
+        return like_BHSD.new_zeros((self._slots, like_BHSD.shape[1], self._places, like_BHSD.shape[3]))
+
+    def move(self, source: int, to: int, length: int) -> None:
+        """Copy the first `length` places of a slot to another."""
+        for keys, values in self._layers.values():
+            keys[to, :, :length] = keys[source, :, :length]
+            values[to, :, :length] = values[source, :, :length]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A prompt of `length` tokens that joins, for each of the `slots` that begin with it."""
+
+    length: int
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CachedLayout:
+    """One step. `positions_N` says where the newest token of each running sequence goes in its slot; made anew for each
+    step: it keeps the masks that its layers share."""
+
+    cache: KeyValueCache
+    positions_N: torch.Tensor
+    arrivals: Sequence[Arrival] = ()
+    _masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
+    _longest: list[int] = field(default_factory=list)
+
+    def attend(self, query_BHSD: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
+        """Write the row's keys and values to the cache; the attention's output, (1, S, H, D)."""
+        keys, values = self.cache.layer(terms.layer, key, value)
+        running = len(self.positions_N)
+        outputs = []
+        if running:
+            rows = torch.arange(running, device=keys.device)
+            keys[rows, :, self.positions_N] = key[0, :, :running].transpose(0, 1)
+            values[rows, :, self.positions_N] = value[0, :, :running].transpose(0, 1)
+            outputs.append(self._run_on(query_BHSD[:, :, :running], keys, values, terms))
+        if self.arrivals:
+            joined = [tensor[:, :, running:] for tensor in (query_BHSD, key, value)]
+            self._store(joined[1], joined[2], keys, values)
+            prompts = PackedLayout(tuple(Segments(arrival.length, ()) for arrival in self.arrivals))
+            outputs.append(prompts.attend(joined[0], joined[1], joined[2], terms))
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+    def _run_on(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, terms: Terms) -> torch.Tensor:
+        """Attention of the newest tokens over their slots, (1, N, H, D)."""
+        mask = self._mask(terms.window)
+        running, longest = mask.shape[0], mask.shape[-1]
+        # The query heads that share a key head are laid side by side as if they were queries of one head.
+        grouped = query[0].transpose(0, 1).reshape(running, keys.shape[1], -1, query.shape[3])
+        output = attention(grouped, keys[:running, :, :longest], values[:running, :, :longest], terms, mask)
+        return output.reshape(1, running, query.shape[1], values.shape[3])
+
+    def _mask(self, window: int | None) -> torch.Tensor:
+        """True where a sequence's newest token may look, (N, 1, 1, L)."""
+        if window not in self._masks:
+            if not self._longest:
+                self._longest.append(int(self.positions_N.max()) + 1)
+            ages = self.positions_N[:, None] - torch.arange(self._longest[0], device=self.positions_N.device)
+            seen = ages >= 0 if window is None else (ages >= 0) & (ages < window)
+            self._masks[window] = seen[:, None, None]
+        return self._masks[window]
+
+    def _store(self, key: torch.Tensor, value: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        start = 0
+        for arrival in self.arrivals:
+            stop = start + arrival.length
+            for slot in arrival.slots:
+                keys[slot, :, : arrival.length] = key[0, :, start:stop]
+                values[slot, :, : arrival.length] = value[0, :, start:stop]
+            start = stop
