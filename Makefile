@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Tests run in two processes of one thread each: two of two threads each would slow each other down.
 TEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: demo test check install format lint types contracts clean
+.PHONY: demo test check browser install format lint types contracts clean
 
 demo: $(VENV)/.user
 	$(BIN)/burnish demo
@@ -14,6 +14,10 @@ test: lint types contracts
 
 check: lint types contracts
 	$(TEST) -n 2 --dist worksteal -m "not slow"
+
+# The browser that one slow test opens the report in; the test is skipped where there is none.
+browser:
+	command -v chromium || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 
 install: $(VENV)/.dev
 

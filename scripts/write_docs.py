@@ -1,4 +1,4 @@
-"""Write docs/recipe.md: every setting of a recipe, from the settings models themselves. A test holds the two together."""
+"""Write docs/recipe.md: every setting of a recipe, from the settings models. A test holds the two together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from burnish.catalogue import CATALOGUE, look_up
 from burnish.recipe import Recipe
@@ -38,8 +37,11 @@ def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
     yield f"{inspect.cleandoc(model.__doc__ or '')}\n"
     yield "| setting | type | default |\n|---|---|---|"
     inner: list[tuple[str, type[BaseModel]]] = []
+    known: dict[str, Any] = {}  # a default may be computed from the settings before it
     for name, field in model.model_fields.items():
-        yield f"| `{name}` | {_type(field)} | {_default(field)} |"
+        if not field.is_required():
+            known[name] = field.get_default(call_default_factory=True, validated_data=known)
+        yield f"| `{name}` | {_type(field)} | {_default(known[name]) if name in known else 'required'} |"
         inner += [(f"{path}.{name}".strip("."), m) for m in _models(field.annotation)]
     yield ""
     for where, found in inner:
@@ -60,12 +62,7 @@ def _type(field: FieldInfo) -> str:
     return "`" + text.replace("|", "or").replace("PluginSettings", "plug-in") + "`"
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True, validated_data={})
-    if value is PydanticUndefined:
-        return ""
+def _default(value: object) -> str:
     if isinstance(value, PluginSettings):
         return f"`{value.kind}`"
     if isinstance(value, tuple) and value and isinstance(value[0], PluginSettings):

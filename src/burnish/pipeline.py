@@ -109,7 +109,8 @@ class _Run:
     def _stage(
         self, name: Stage, settings: object, output: str, kind: type[_A], also: tuple[str, ...], work: Callable[[], _A]
     ) -> _A:
-        """Do a stage, or take what it left if it is done already with these inputs."""
+        """Do a stage, or take what it left if it is done already with these inputs. `also`: patterns of more files
+        that it writes."""
         self._key = content_digest(name, settings, self._recipe.seed, self._key)
         if self._resume and self._home.is_done(name, self._key):
             say(f"{name}: done already")
@@ -117,7 +118,7 @@ class _Run:
         started = time.monotonic()
         say(name)
         artefact = work()
-        outputs = [self._home.file(path) for path in (output, *also)]
+        outputs = [path for pattern in (output, *also) for path in self._home.path.glob(pattern)]
         self._home.finish(name, self._key, outputs, time.monotonic() - started)
         return artefact
 
@@ -177,7 +178,7 @@ class _Run:
             settings,
             "train/train.json",
             TrainedModel,
-            (),
+            ("train/adapter/*", "train/model/*"),
             lambda: train(
                 recipe.train, recipe.model, dataset, audited.quarantined, self._home, recipe.seed, self._resume
             ),
