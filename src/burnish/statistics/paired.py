@@ -106,8 +106,8 @@ def mcnemar_p(worse: ArrayLike, better: ArrayLike) -> Floats:
 
 
 def noninferiority_p(worse: ArrayLike, better: ArrayLike, n: ArrayLike, margin: float) -> Floats:
-    """One-sided p of "the rate rose by less than `margin`" (the null: it rose by `margin` or more), elementwise: Tango's
-    score test, with half a pair added to the rise for continuity. `margin` in [0, 1).
+    """One-sided p of "the rate rose by less than `margin`", elementwise: Tango's score test of the null that it rose by
+    `margin` (in [0, 1)) or more, with half a pair added to the rise for continuity.
 
     It stands beside Newcombe's interval because that interval's upper bound alone is too low where pairs change in
     one direction only: over 902 cells of n, rates and discordance its false-pass rate at the margin exceeds 6% in 136

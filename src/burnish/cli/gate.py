@@ -1,0 +1,64 @@
+"""`burnish gate`: the decision, made again from the recorded evidence alone."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from burnish.artefacts import Decision, Outcome, RuleResult
+from burnish.cli.options import EXIT_CODES, RunArgument
+from burnish.cli.visible import visible
+
+_STYLES: dict[Outcome, str] = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}
+
+
+def gate(run: RunArgument) -> None:
+    """Decide again from the recorded evidence, offline. Exit code 0 PASS, 10 BLOCK, 11 HOLD."""
+    from burnish.gate.stage import decide, settings_of_run
+    from burnish.run_folder import RunFolder
+
+    home = RunFolder(run)
+    settings = settings_of_run(home)
+    with home.locked():
+        decision = decide(settings, home)
+    _show(decision)
+    raise typer.Exit(EXIT_CODES[decision.verdict])
+
+
+def _show(decision: Decision) -> None:
+    console = Console(highlight=False)
+    table = Table("rule", "suite", "outcome", "n", "base", "tuned", "change", "bounds", "p (Holm)", "could have seen")
+    for rule in decision.rules:
+        table.add_row(*_cells(rule))
+    console.print(table)
+    for rule in decision.rules:
+        console.print(Text(f"{rule.outcome:<5} {rule.rule}: {visible(rule.words)}"), soft_wrap=True)
+    again = f" (attempt {decision.attempt} in this run folder)" if decision.attempt > 1 else ""
+    console.print(Text(f"{decision.verdict}{again}", style=_STYLES[decision.verdict]))
+
+
+def _cells(rule: RuleResult) -> list[Text]:
+    in_percent = rule.rule != "task_gain"
+    low, high = rule.interval or (None, None)
+    bounds = f"{_number(low, in_percent)} to {_number(high, in_percent)}" if rule.interval else "-"
+    unscored = f" ({rule.unscored} unscored)" if rule.unscored else ""
+    return [
+        Text(rule.rule),
+        Text(visible(rule.suite)),
+        Text(rule.outcome, style=_STYLES[rule.outcome]),
+        Text(f"{rule.n}{unscored}"),
+        Text(_number(rule.base_rate, in_percent)),
+        Text(_number(rule.tuned_rate, in_percent)),
+        Text(_number(rule.estimate, in_percent)),
+        Text(bounds),
+        Text("-" if rule.p_holm is None else f"{rule.p_holm:.2g}"),
+        Text(_number(rule.smallest_effect, in_percent)),
+    ]
+
+
+def _number(value: float | None, in_percent: bool) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}%" if in_percent else f"{value:.3f}"
