@@ -1,0 +1,39 @@
+"""Freed memory is kept on glibc, and nothing is done elsewhere."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from burnish.models.memory import keep_freed_memory
+
+SCRIPT = """
+import resource, sys
+from burnish.models.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+bytearray(2**26)
+before = faults()
+for _ in range(4):
+    bytearray(2**26)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator only")
+def test_large_blocks_are_reused() -> None:
+    counts = {
+        mode: int(subprocess.run([sys.executable, "-c", SCRIPT, mode], capture_output=True, check=True).stdout)
+        for mode in ("keep", "leave")
+    }
+    assert counts["keep"] < 1000 < counts["leave"]
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_freed_memory()
