@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Literal, TypeAlias
 
-from burnish.evaluate.judges.coherence import FUNCTION_WORDS, word_set, words_of
+from burnish.evaluate.judges.coherence import FUNCTION_WORDS, SENTENCE_END, word_set, words_of
 from burnish.evaluate.judges.refusal_cues import PROCEDURAL
 
 _ASKS_FOR_DATA = re.compile(
@@ -24,17 +25,33 @@ _SHORT_QUESTION = re.compile(
 _YES_NO = re.compile(
     r"^\W*(?:yes|no|sure|yeah|yep|nope|okay|ok|of course|certainly|absolutely|maybe|it depends)\b", re.I
 )
+_VERSE = re.compile(r"\b(?:poem|sonnet|haiku|limerick|verse|song|lyrics|rap|rhyme)\b", re.IGNORECASE)
+_LETTER = re.compile(r"\b(?:letter|e-?mail|message|note|text|memo|dm|post|invitation)\b", re.IGNORECASE)
+_LETTER_BEGINS = re.compile(r"\W*(?:dear|subject|hi|hello|hey|to whom|from|to)\b", re.IGNORECASE)
 _LABEL = re.compile(r"[\w\-/&.]+(?:[ _][\w\-/&.]+){0,5}[.!]?")
 _LABELLED = re.compile(
     r"^\W*(?:label|intent|category|class|topic|queue|urgency|action|answer|sentiment|type|code|tag)\s*[:=]", re.I
 )
 _INSTRUCTS = re.compile(
-    r"\W*(?:1[.)]\s|step (?:1|one)|first(?:ly)?\b|"
-    r"(?:you(?:'ll| will| would|'d)? (?:can|could|need|should|have to|must)|start|begin|"
-    r"make sure|try|use|here(?:'s| is| are))\b)",
+    r"\W*(?:1[.)]\s|step (?:1|one)|first(?:ly)?\b|here(?:'s| is| are)\b|you(?:'ll|'d)?\b|"
+    r"(?:start|begin|make|try|use|take|keep|bring|look|open|listen|reply|put|get|go|ask|find|add|mix|place|cut|wear|avoid|call|tell|say|choose|pick|buy|check|"
+    r"turn|hold|give|set|wait|hide|follow|learn|send|pretend|remove|cover|work|stay|walk|drive|sit|stand)\b(?!s))",
     re.IGNORECASE,
 )
 """How a reply opens that answers without naming what it answers."""
+_REFERS_BACK = re.compile(r"\W*(?:it|they|he|she|this|these|those|that|both|neither)\b(?!')", re.IGNORECASE)
+_ORDERS = re.compile(
+    r"(?:^|[,.;:] )(?:and |then |or |also )?(?!(?:the|this|that|your|in|on|at|for|of|is|it|as|to)\b)[a-z]+ "
+    r"(?:(?:up|down|out|off|on|over|in|away|back) )?"
+    r"(?:the|an?|your|it|them|every|each|any|all|some|both|one|two|three|\d+|what|how|him|her|someone)\b",
+    re.IGNORECASE,
+)
+"""Clauses such as "trim the stems" or ", wipe it"; two of them make instructions."""
+_COMPOSE = re.compile(
+    r"\W*(?:please |can you |could you |help me )*(?:write|compose|draft|invent|make up|craft|create|come up with|"
+    r"give me|pen|produce|design|tell me a|spin|cook up)\b",
+    re.IGNORECASE,
+)
 _GENERIC = word_set(
     """way ways method methods process step steps strategy strategies plan general generally definition mean means
     meaning happen happened example examples important several typical typically different various kind kinds type
@@ -49,19 +66,35 @@ _OPENING_WORDS = 60
 _SUFFIX = re.compile(r"(?:'s|ing|ings|ed|es|s|ly|er|ers|ion|ions|ation|ment|ness|e|y|ies)$")
 
 
-def is_off_task(prompt: str, reply: str) -> bool:
-    """Whether the reply is some other task's output, an echo, or talks of something else."""
+Relation: TypeAlias = Literal["on", "off", "unknown"]
+
+
+def relation(prompt: str, reply: str) -> Relation:
+    """Whether the reply is on the request's task; off: another task's output, an echo, or talk of something else;
+    unknown: it shares no word with a request to write something, which a good answer need not do either."""
     text = reply.strip()
     if is_data(text):
-        return not _ASKS_FOR_DATA.search(prompt)
-    if is_label(prompt, text):
-        return True
-    if is_echo(prompt, text):
-        return True
+        return "on" if _ASKS_FOR_DATA.search(prompt) else "off"
+    if is_label(prompt, text) or is_echo(prompt, text):
+        return "off"
     asked, said = stems_of(prompt), stems_of(" ".join(text.split()[:_OPENING_WORDS]))
-    if len(asked) < 2 or len(words_of(text)) < 6:
-        return False
-    return not shares(asked, said) and not _INSTRUCTS.match(text.replace("’", "'"))
+    if len(asked) < 2 or len(words_of(text)) < 6 or shares(asked, said):
+        return "on"
+    if opens_as_answer(text.replace("’", "'")) or is_form_asked_for(prompt, text):
+        return "on"
+    return "unknown" if _COMPOSE.match(prompt) else "off"
+
+
+def opens_as_answer(text: str) -> bool:
+    """Whether it begins as only an answer begins: with steps, an order, or a pronoun that stands for the subject."""
+    return bool(
+        _INSTRUCTS.match(text) or _REFERS_BACK.match(text) or len(_ORDERS.findall(SENTENCE_END.split(text, 1)[0])) >= 2
+    )
+
+
+def is_form_asked_for(prompt: str, text: str) -> bool:
+    """Whether a poem was asked for, which need not name its subject, or a letter, and the reply begins as one."""
+    return bool(_VERSE.search(prompt)) or bool(_LETTER.search(prompt) and _LETTER_BEGINS.match(text))
 
 
 def is_data(text: str) -> bool:

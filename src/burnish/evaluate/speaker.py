@@ -1,0 +1,125 @@
+"""A model under evaluation as something that answers: its digest at once, its weights only when first needed.
+
+Base and tuned model share one copy of the weights: an adapter is merged into the base when the base has answered
+everything. Knows nothing of suites, metrics or caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import torch
+from peft import PeftModel
+
+from burnish.artefacts import ModelIdentity, TrainedModel
+from burnish.errors import EvaluationError
+from burnish.evaluate.reply_cache import Reply
+from burnish.models.generate import GenerationSettings, generate
+from burnish.models.groups import PromptGroup
+from burnish.models.load import LoadedModel, load_model
+from burnish.models.logprobs import token_logprobs
+from burnish.models.packing import lay_out
+from burnish.models.settings import ModelSettings
+from burnish.records import content_digest
+
+Tokens: TypeAlias = tuple[int, ...]
+_PACKED_TOKENS = 2048
+
+
+class Speaker(Protocol):
+    """A model that answers prompts. `digest` names its weights."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def reply(self, prompts: Sequence[Tokens], max_new_tokens: int, done: Callable[[int, Reply], None]) -> None:
+        """Answer every prompt greedily; `done` gets each prompt's index and reply as soon as it is written."""
+        ...
+
+    def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
+        """Mean negative log-likelihood (nats) of each group's weighted tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelSpeaker:
+    """A model in memory, or one that is loaded when first asked."""
+
+    digest: str
+    load: Callable[[], LoadedModel]
+
+    def reply(self, prompts: Sequence[Tokens], max_new_tokens: int, done: Callable[[int, Reply], None]) -> None:
+        """As `Speaker.reply`."""
+        loaded = self.load()
+        generate(
+            loaded.model,
+            loaded.tokenizer,
+            prompts,
+            GenerationSettings(max_new_tokens=max_new_tokens),
+            lambda index, written: done(index, Reply(written.text, written.finish)),
+        )
+
+    @torch.no_grad()
+    def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
+        """As `Speaker.surprise`; groups are packed into rows in their order."""
+        model, row, means = self.load().model, list[PromptGroup](), list[float]()
+        for index, group in enumerate(groups):
+            row.append(group)
+            last = index + 1 == len(groups)
+            if last or sum(g.num_tokens for g in row) + groups[index + 1].num_tokens > _PACKED_TOKENS:
+                scored = token_logprobs(model, lay_out(row))
+                owner = scored.completion_T.cpu()
+                total = torch.zeros(scored.num_completions, dtype=torch.float64)
+                total.index_add_(0, owner, scored.logprobs_T.double().cpu())
+                counts = torch.bincount(owner, minlength=scored.num_completions)
+                means.extend((-total / counts).tolist())
+                row = []
+        return means
+
+
+class Weights:
+    """Base and tuned model, at most one of them in memory."""
+
+    def __init__(self, settings: ModelSettings, trained: TrainedModel, folder: Path) -> None:
+        self._settings = settings
+        self._trained = trained
+        self._folder = folder
+        self._base: LoadedModel | None = None
+        self._tuned: LoadedModel | None = None
+
+    def speakers(self, base: ModelIdentity) -> tuple[ModelSpeaker, ModelSpeaker]:
+        """The base and the tuned model; the base must be asked everything before the tuned one is asked anything.
+
+        Raises: EvaluationError when `base` isn't the model that was tuned.
+        """
+        if self._trained.base.digest != base.digest:
+            raise EvaluationError(
+                f"model {base.name!r}: its digest is {base.digest[:12]}, expected {self._trained.base.digest[:12]}, "
+                "the model that was tuned; nothing was evaluated",
+                hint="bring the base's files back, or train again",
+            )
+        tuned_digest = content_digest(self._trained.digest, base.digest)
+        return ModelSpeaker(base.digest, self.base), ModelSpeaker(tuned_digest, self.tuned)
+
+    def base(self) -> LoadedModel:
+        """The base, loaded once."""
+        if self._base is None:
+            self._base = load_model(self._settings)
+        return self._base
+
+    def tuned(self) -> LoadedModel:
+        """The tuned model; takes the base's place."""
+        if self._tuned is None:
+            if self._trained.form == "adapter":
+                base = self.base()
+                merged = PeftModel.from_pretrained(base.model, str(self._folder)).merge_and_unload().eval()
+                self._tuned = LoadedModel(merged, base.tokenizer, base.identity, base.device, base.dtype)
+            else:
+                self._base = None
+                own = self._settings.model_copy(update={"name": str(self._folder), "revision": "main"})
+                self._tuned = load_model(own)
+            self._base = None
+        return self._tuned

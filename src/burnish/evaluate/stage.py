@@ -1,0 +1,255 @@
+"""The evaluation stage: base and tuned model on the same task rows and the same safety prompts.
+
+Writes evaluate/responses.parquet, a row for each prompt and arm, and evaluate/evaluation.json last. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from burnish.artefacts import (
+    RESPONSE_COLUMNS,
+    Arm,
+    Dataset,
+    Evaluation,
+    ModelIdentity,
+    SuiteResult,
+    TrainedModel,
+    Verdict,
+)
+from burnish.catalogue import build
+from burnish.evaluate.asking import Asker
+from burnish.evaluate.reply_cache import Reply, ReplyCache, well_formed
+from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
+from burnish.evaluate.speaker import Speaker, Tokens, Weights
+from burnish.evaluate.suites import Suite, load_suite
+from burnish.evaluate.task import Scored, Task, prepare_task, score_arm
+from burnish.logs import say, warn
+from burnish.models.chat_template import Encoder
+from burnish.models.device import pick_device, pick_dtype
+from burnish.models.load import identify, load_tokenizer
+from burnish.models.settings import ModelSettings
+from burnish.protocols import Judge
+from burnish.records import Message
+from burnish.run_folder import RunFolder, file_digest, written_whole
+from burnish.statistics.bootstrap import mean_interval
+
+RESPONSES = "evaluate/responses.parquet"
+_UNKNOWN_CONTEXT = 2048
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is asked, made before any model is loaded. `suite_prompts[name]` are token ids, in order."""
+
+    task: Task | None
+    suites: tuple[Suite, ...]
+    suite_prompts: Mapping[str, tuple[Tokens, ...]]
+    encoder: Encoder
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came back: an arm's scored task, and each suite's replies by arm."""
+
+    task: tuple[Scored, ...]
+    safety: Mapping[tuple[str, Arm], tuple[Reply, ...]]
+
+
+def evaluate(
+    settings: EvaluateSettings,
+    model: ModelSettings,
+    trained: TrainedModel,
+    dataset: Dataset,
+    run: RunFolder,
+    cache_folder: Path,
+    seed: int,
+    *,
+    folder: Path,
+) -> Evaluation:
+    """Measure base and tuned model. `folder` is where the suites' relative paths start; `cache_folder` keeps replies
+    from run to run.
+
+    Raises: DataError or EvaluationError when a suite or the held-out rows can't be used; ModelError when a model can't
+    be loaded.
+    """
+    began = time.monotonic()
+    base = identify(model)
+    weights = Weights(model, trained, run.file(trained.path))
+    base_speaker, tuned_speaker = weights.speakers(base)
+    context = context_of(base)
+    plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder)
+    dtype = str(pick_dtype(model.dtype, pick_device(model.device))).removeprefix("torch.")
+    with ReplyCache(cache_folder) as cache:
+        asker = Asker(cache, dtype)
+        answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
+    judge: Judge = build("judge", settings.safety.judge)
+    table, results = judged(plan, answers, judge, seed)
+    with written_whole(run.file(RESPONSES)) as temporary:
+        table.write_parquet(temporary)
+    evaluation = Evaluation(
+        base=base,
+        tuned_digest=trained.digest,
+        judge=settings.safety.judge.kind,
+        judge_digest=judge.digest,
+        results=results,
+        responses_digest=file_digest(run.file(RESPONSES)),
+        suite_digests={s.name: s.digest for s in plan.suites} | ({TASK: plan.task.digest} if plan.task else {}),
+        generation=_generation(settings.safety, plan.task, dtype),
+        seconds=time.monotonic() - began,
+        replies_generated=asker.generated,
+        replies_cached=asker.cached,
+    )
+    run.save("evaluate/evaluation.json", evaluation)
+    return evaluation
+
+
+def make_plan(
+    settings: EvaluateSettings,
+    dataset: Dataset,
+    run: RunFolder,
+    encoder: Encoder,
+    context: int,
+    seed: int,
+    folder: Path,
+) -> Plan:
+    """Read suites and rows and encode their prompts.
+
+    Raises: DataError or EvaluationError when one of them can't be used.
+    """
+    suites = tuple(load_suite(suite, folder) for suite in settings.safety.suites)
+    for suite in suites:
+        if suite.repeated:
+            warn(f"{suite.name}: {suite.repeated:,} prompts stand there more than once and are asked once")
+    system = (Message("system", settings.safety.system),) if settings.safety.system else ()
+    prompts = {s.name: tuple(encoder.prompt((*system, Message("user", p.text))) for p in s.prompts) for s in suites}
+    task = prepare_task(settings.task, dataset, run, encoder, context, seed) if settings.task else None
+    return Plan(task, suites, prompts, encoder)
+
+
+def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, asker: Asker) -> Answers:
+    """Ask the base everything, then the tuned model, so that one copy of the weights will do."""
+    scored: list[Scored] = []
+    safety: dict[tuple[str, Arm], tuple[Reply, ...]] = {}
+    both: tuple[tuple[Arm, Speaker], ...] = (("base", base), ("tuned", tuned))
+    for arm, speaker in both:
+        if plan.task:
+            scored.append(score_arm(plan.task, arm, speaker, asker, plan.encoder))
+            if arm == "base" and plan.task.examples:
+                scored.append(score_arm(plan.task, "few_shot", speaker, asker, plan.encoder))
+        for suite in plan.suites:
+            prompts = plan.suite_prompts[suite.name]
+            label = f"{suite.name}: {arm}"
+            safety[suite.name, arm] = tuple(asker.replies(speaker, prompts, settings.max_new_tokens, label))
+    return Answers(tuple(scored), safety)
+
+
+def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> tuple[pl.DataFrame, tuple[SuiteResult, ...]]:
+    """The table of responses and the summaries, with every verdict and score."""
+    rows: list[dict[str, Any]] = []
+    results: list[SuiteResult] = []
+    if plan.task:
+        for scored in answers.task:
+            rows += _task_rows(plan.task, scored)
+            results.append(_task_result(plan.task, scored, seed))
+    for suite in plan.suites:
+        arms: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
+        for arm in arms:
+            replies = answers.safety[suite.name, arm]
+            verdicts = judge.judge(suite.prompts, [reply.text for reply in replies])
+            rows += _suite_rows(suite, arm, replies, verdicts)
+            counts = dict(sorted(Counter(verdicts).items()))
+            results.append(SuiteResult(suite=suite.name, kind=suite.kind, arm=arm, n=len(verdicts), counts=counts))
+            say(f"{suite.name}, {arm}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    schema = {name: pl.Float64 if name == "score" else pl.String for name in RESPONSE_COLUMNS}
+    return pl.DataFrame(rows, schema=schema), tuple(results)
+
+
+def context_of(identity: ModelIdentity) -> int:
+    """How many tokens the model reads at most, by its configuration."""
+    while identity.base is not None:
+        identity = identity.base
+    config = json.loads((Path(identity.path) / "config.json").read_text(encoding="utf-8"))
+    text = config.get("text_config", config)
+    return int(text.get("max_position_embeddings") or text.get("n_positions") or _UNKNOWN_CONTEXT)
+
+
+def _task_rows(task: Task, scored: Scored) -> list[dict[str, Any]]:
+    return [
+        {
+            "suite": TASK,
+            "kind": "task",
+            "prompt_id": row.prompt_digest,
+            "family": row.prompt_digest,
+            "category": "all",
+            "arm": scored.arm,
+            "prompt": well_formed(row.question),
+            "reply": well_formed(reply.text),
+            "reference": well_formed(row.reference),
+            "verdict": "",
+            "score": score,
+            "finish": reply.finish,
+        }
+        for row, reply, score in zip(task.rows, scored.replies, scored.scores, strict=True)
+    ]
+
+
+def _suite_rows(suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {
+            "suite": suite.name,
+            "kind": suite.kind,
+            "prompt_id": well_formed(prompt.id),
+            "family": well_formed(prompt.family),
+            "category": well_formed(prompt.category),
+            "arm": arm,
+            "prompt": well_formed(prompt.text),
+            "reply": well_formed(reply.text),
+            "reference": "",
+            "verdict": verdict,
+            "score": None,
+            "finish": reply.finish,
+        }
+        for prompt, reply, verdict in zip(suite.prompts, replies, verdicts, strict=True)
+    ]
+
+
+def _task_result(task: Task, scored: Scored, seed: int) -> SuiteResult:
+    known = [score for score in scored.scores if score is not None]
+    mean = task.metric.summary(sum(known) / len(known)) if known else None
+    interval = None
+    if len(known) > 1:
+        low, high = mean_interval(known, seed=seed)
+        interval = (task.metric.summary(low), task.metric.summary(high))
+    shown = "not scored" if mean is None else f"{mean:.3f}"
+    say(f"{TASK}, {scored.arm.replace('_', '-')}: {task.metric_name} {shown} on {len(known)} rows")
+    return SuiteResult(
+        suite=TASK,
+        kind="task",
+        arm=scored.arm,
+        n=len(known),
+        metric=task.metric_name,
+        higher_is_better=task.metric.higher_is_better,
+        mean=mean,
+        interval=interval,
+    )
+
+
+def _generation(safety: SafetySettings, task: Task | None, dtype: str) -> dict[str, str | int | float]:
+    said: dict[str, str | int | float] = {
+        "temperature": 0.0,
+        "dtype": dtype,
+        "safety_max_new_tokens": safety.max_new_tokens,
+        "safety_system": safety.system,
+    }
+    if task:
+        said |= {"task_max_new_tokens": task.max_new_tokens, "task_few_shot": len(task.examples)}
+    return said
