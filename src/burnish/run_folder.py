@@ -37,25 +37,6 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(path: Path) -> str:
-    """SHA-256 (hex) of a folder: of the lines "relative path NUL file digest" of every file under it, sorted by path.
-
-    The same wherever the folder lies; a changed byte, a renamed, added or missing file changes it. Links to files are
-    followed, so that a folder of a download cache digests like a plain copy of it.
-
-    Raises: OSError when a file can't be read; RunFolderError when `path` is no folder, or holds no file.
-    """
-    if not path.is_dir():
-        raise RunFolderError(f"{path}: not a folder, expected one to take the digest of")
-    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
-    if not files:
-        raise RunFolderError(f"{path}: an empty folder, expected files to take the digest of")
-    digest = hashlib.sha256()
-    for name, file in files:
-        digest.update(f"{name}\0{file_digest(file)}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; it takes the target's place only if the block ends well.
