@@ -1,0 +1,53 @@
+"""Instruction tuning: the mean negative log-probability of the weighted tokens.
+
+The mean is over all weighted tokens of a step, not over rows, so that every trained token counts the same.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from burnish.errors import DataError
+from burnish.models.chat_template import Encoded, Encoder
+from burnish.models.logprobs import ScoredGroups
+from burnish.records import Conversation, Record
+from burnish.settings import PluginSettings
+from burnish.train.method import Loss, Role
+
+
+class SFTSettings(PluginSettings):
+    """Nothing to set: which turns are trained is the data's to say."""
+
+    kind: Literal["sft"] = "sft"
+
+
+class SFT:
+    """Learns to continue each prompt as the data does."""
+
+    Settings = SFTSettings
+
+    def __init__(self, settings: SFTSettings) -> None:
+        self.settings = settings
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """None: it needs the policy alone."""
+        return frozenset()
+
+    def encode(self, record: Record, encoder: Encoder) -> Encoded:
+        """The conversation, its assistant turns weighted.
+
+        Raises: DataError when the record isn't a conversation.
+        """
+        if not isinstance(record, Conversation):
+            raise DataError(
+                f"{record.source}: got a {type(record).__name__}, expected a conversation, which train.method: sft "
+                "learns from; nothing was trained",
+                hint="give data with messages, prompt and completion, or text; preferences need another method",
+            )
+        return encoder.conversation(record)
+
+    def loss(self, scored: ScoredGroups) -> Loss:
+        """The weighted negative log-probabilities, summed, and the sum of the weights."""
+        total = -(scored.logprobs_T * scored.weights_T).sum()
+        return Loss(total, float(scored.weights_T.sum()))

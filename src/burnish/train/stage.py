@@ -1,0 +1,204 @@
+"""The training stage: a model, prepared rows and settings in, tuned weights out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from burnish.artefacts import Dataset, TrainedModel
+from burnish.catalogue import build
+from burnish.data.store import read_records
+from burnish.errors import TrainError
+from burnish.logs import say
+from burnish.models.adapter import Adapter
+from burnish.models.chat_template import Encoder
+from burnish.models.load import LoadedModel, identify, load_model
+from burnish.models.memory import keep_freed_memory
+from burnish.models.settings import ModelSettings
+from burnish.records import Record, content_digest
+from burnish.run_folder import RunFolder
+from burnish.train.batches import DataOrder, Rows
+from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
+from burnish.train.loop import Work, run_steps
+from burnish.train.method import Method
+from burnish.train.metrics_log import metrics_log
+from burnish.train.optimiser import make_optimiser, trained_weights
+from burnish.train.resume import Checkpoints, Progress
+from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
+from burnish.train.tracking import Trackers
+
+METRICS = "train/metrics.jsonl"
+_NO_PART_IN_THE_RESULT = {"trackers", "checkpoint_every", "keep_checkpoints", "heldout_loss_every", "heldout_rows"}
+
+
+def train(
+    settings: TrainSettings,
+    model: ModelSettings,
+    dataset: Dataset,
+    quarantined: Collection[str],
+    run: RunFolder,
+    seed: int,
+    resume: bool,
+) -> TrainedModel:
+    """Tune the model on the prepared rows but those whose "file:line" is in `quarantined`. Writes train/settings.json,
+    metrics.jsonl, checkpoints/, adapter/ or model/, and train.json last.
+
+    With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
+    run has, bit for bit on the same machine; without, begins anew.
+
+    Raises: TrainError when there is nothing to train on, a tracker's package is missing, a checkpoint is another
+    run's, numbers stop being finite, or the disk is full; ModelError when the model can't be loaded;
+    DataError when the method can't learn from such rows; KeyboardInterrupt after Ctrl-C, resumable.
+    """
+    trackers = Trackers(settings.trackers)
+    adapter: Adapter = build("adapter", settings.adapter)
+    method: Method = build("method", settings.method)
+    keep_freed_memory()
+    loaded = load_model(model, quantise=adapter.quantise)
+    context = context_length(loaded)
+    encoder = Encoder(loaded.tokenizer, resolve_length(settings, context))
+    encoding, heldout = _encode(settings, dataset, quarantined, run, method, encoder)
+    resolved = resolve(settings, rows=len(encoding.rows), form=adapter.form, context=context, device=loaded.device.type)
+    key = _key(resolved, loaded, dataset, quarantined, seed)
+    checkpoints = Checkpoints(run.file("train/checkpoints"), key, resolved.keep_checkpoints)
+    if not resume:
+        _begin_anew(run, checkpoints)
+    run.write_json("train/settings.json", resolved.model_dump(mode="json"))
+    module = adapter.apply(loaded, seed)
+    work = _work(module, loaded, method, encoding.rows, heldout, resolved, seed)
+    done = _run(work, run, checkpoints, trackers)
+    path = _save(adapter, module, loaded, run)
+    result = TrainedModel(
+        method=settings.method.kind,
+        adapter=settings.adapter.kind,
+        base=loaded.identity,
+        path=path.relative_to(run.path).as_posix(),
+        form=adapter.form,
+        digest=identify(model.model_copy(update={"name": str(path)})).digest,
+        steps=done.step,
+        epochs=work.order.epoch(done.step),
+        tokens_trained=done.tokens_trained,
+        tokens_seen=done.tokens_seen,
+        seconds=done.seconds,
+        first_loss=done.first_loss,
+        last_loss=done.last_loss,
+        losses=encoding.losses,
+    )
+    run.save("train/train.json", result)
+    return result
+
+
+def context_length(loaded: LoadedModel) -> int | None:
+    """The most tokens that the model was made for, or None where its configuration doesn't say."""
+    limit: Any = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if isinstance(limit, int) and limit > 1 else None
+
+
+def _encode(
+    settings: TrainSettings,
+    dataset: Dataset,
+    quarantined: Collection[str],
+    run: RunFolder,
+    method: Method,
+    encoder: Encoder,
+) -> tuple[Encoding, Rows]:
+    records = read_records(run.file(dataset.train_path))
+    encoding = encode_rows(records, dataset.num_train, quarantined, method, encoder)
+    check_rows(encoding, encoder)
+    tell(encoding, encoder.max_length)
+    if not settings.heldout_loss_every or not dataset.num_heldout:
+        return encoding, Rows()
+    heldout: Iterator[Record] = islice(read_records(run.file(dataset.heldout_path)), settings.heldout_rows)
+    count = min(dataset.num_heldout, settings.heldout_rows)
+    return encoding, encode_rows(heldout, count, (), method, encoder, "Encoding held-out rows").rows
+
+
+def _work(
+    module: nn.Module,
+    loaded: LoadedModel,
+    method: Method,
+    rows: Rows,
+    heldout: Rows,
+    settings: ResolvedTrainSettings,
+    seed: int,
+) -> Work:
+    weights = trained_weights(module)
+    for weight in weights.values():
+        # Small updates vanish in 16-bit weights, so what is trained is held in 32 bits; products stay in the model's
+        # type.
+        weight.data = weight.data.to(torch.promote_types(weight.dtype, torch.float32))
+    return Work(
+        module=module,
+        weights=weights,
+        optimiser=make_optimiser(weights.values(), settings.optimiser),
+        device=loaded.device,
+        dtype=loaded.dtype,
+        method=method,
+        rows=rows,
+        heldout=heldout,
+        order=DataOrder(len(rows), settings.batch_size, settings.num_samples, seed),
+        settings=settings,
+        seed=seed,
+    )
+
+
+def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers) -> Progress:
+    start = checkpoints.restore(work.weights, work.optimiser)
+    if start.step:
+        say(f"resuming after step {start.step:,} of {work.settings.max_steps:,}")
+    trackers.start(run.name, run.file("train/settings.json").parent, work.settings.model_dump(mode="json"))
+    try:
+        with metrics_log(run.file(METRICS), start.step) as log:
+            return run_steps(work, start, checkpoints, log, trackers)
+    finally:
+        trackers.finish()
+
+
+def _begin_anew(run: RunFolder, checkpoints: Checkpoints) -> None:
+    checkpoints.clear()
+    for file in (METRICS, "train/train.json"):
+        run.file(file).unlink(missing_ok=True)
+    for folder in ("train/adapter", "train/model"):
+        shutil.rmtree(run.file(folder), ignore_errors=True)
+
+
+def _key(
+    settings: ResolvedTrainSettings, loaded: LoadedModel, dataset: Dataset, quarantined: Collection[str], seed: int
+) -> str:
+    """A digest of all that the trained weights follow from."""
+    return content_digest(
+        settings.model_dump(mode="json", exclude=_NO_PART_IN_THE_RESULT),
+        loaded.identity.digest,
+        str(loaded.dtype),
+        loaded.device.type,
+        dataset.digest,
+        sorted(quarantined),
+        seed,
+    )
+
+
+def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFolder) -> Path:
+    """Write the trained weights whole, or not at all; a whole model is written in the type that it was loaded in."""
+    target = run.file(f"train/{adapter.form}")
+    partial = run.file(f"train/.{adapter.form}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    if adapter.form == "model":
+        module.to(loaded.dtype)
+    try:
+        adapter.save(module, loaded, partial)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainError(
+            f"{target}: the trained weights can't be written ({error}); the last checkpoint is intact",
+            hint="free some space and run the same command with --resume",
+        ) from error
+    return target
