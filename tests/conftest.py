@@ -5,10 +5,26 @@ Everything is made once per session; a test that changes a model folder copies i
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
+
+from burnish.artefacts import (
+    RESPONSE_COLUMNS,
+    Arm,
+    Evaluation,
+    Losses,
+    ModelIdentity,
+    SuiteResult,
+    TrainedModel,
+)
+from burnish.run_folder import RunFolder, file_digest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -106,3 +122,112 @@ def smollm2() -> Path:
         return pull("smollm2-135m-instruct")
     except ModelError as error:
         pytest.skip(f"the built-in model can't be had here: {error.message}")
+
+
+@dataclass
+class Measured:
+    """What `recorded_run` writes: each suite's kind and its (base verdict, tuned verdict) pairs, the task's
+    (base score, tuned score) pairs, families by suite (default: each prompt its own), and the gate's settings."""
+
+    suites: dict[str, tuple[str, list[tuple[str, str]]]]
+    task: list[tuple[float | None, float | None]] = field(default_factory=list)
+    families: dict[str, list[str]] = field(default_factory=dict)
+    gate: dict[str, object] = field(default_factory=dict)
+    higher_is_better: bool = True
+    model: str = "a-model"
+
+
+@pytest.fixture
+def recorded_run(tmp_path: Path) -> Callable[..., RunFolder]:
+    """A function that writes the run folder of a finished evaluation (keywords: those of `Measured`), with no real
+    weights unless a `TrainedModel` is given."""
+
+    def write(trained: TrainedModel | None = None, name: str = "run", **parts: Any) -> RunFolder:
+        measured = Measured(**parts)
+        run = RunFolder(tmp_path / name)
+        trained = trained or _trained()
+        rows = [row for suite in measured.suites for row in _suite_rows(suite, measured)] + _task_rows(measured)
+        schema = {column: pl.Float64 if column == "score" else pl.String for column in RESPONSE_COLUMNS}
+        pl.DataFrame(rows, schema=schema).write_parquet(run.file("evaluate/responses.parquet"))
+        recipe = {"name": name, "model": {"name": measured.model}, "gate": measured.gate, "release": {}}
+        run.write_text("recipe.yaml", json.dumps(recipe))
+        run.save("train/train.json", trained)
+        run.save("evaluate/evaluation.json", _evaluation(measured, trained, run))
+        return run
+
+    return write
+
+
+def _trained() -> TrainedModel:
+    return TrainedModel(
+        method="sft",
+        adapter="lora",
+        base=ModelIdentity(name="a-model", path="/models/a-model", digest="b" * 64),
+        path="train/adapter",
+        form="adapter",
+        digest="a" * 64,
+        steps=10,
+        epochs=1.0,
+        tokens_trained=1000,
+        tokens_seen=2000,
+        seconds=1.0,
+        first_loss=2.0,
+        last_loss=1.0,
+        losses=Losses(rows_seen=100, rows_trained=90, rows_quarantined=10),
+    )
+
+
+def _suite_rows(suite: str, measured: Measured) -> list[dict[str, object]]:
+    kind, pairs = measured.suites[suite]
+    families = measured.families.get(suite, [f"family-{index}" for index in range(len(pairs))])
+    return [
+        {
+            "suite": suite, "kind": kind, "prompt_id": f"p{index:05}", "family": families[index], "category": "any",
+            "arm": arm, "prompt": f"question {index}", "reply": f"{arm} reply {index}", "reference": "",
+            "verdict": verdict, "score": None, "finish": "stop",
+        }
+        for index, pair in enumerate(pairs)
+        for arm, verdict in zip(("base", "tuned"), pair, strict=True)
+    ]  # fmt: skip
+
+
+def _task_rows(measured: Measured) -> list[dict[str, object]]:
+    return [
+        {
+            "suite": "task", "kind": "task", "prompt_id": f"t{index:05}", "family": f"t{index:05}", "category": "all",
+            "arm": arm, "prompt": f"question {index}", "reply": "an answer", "reference": "an answer", "verdict": "",
+            "score": score, "finish": "stop",
+        }
+        for index, pair in enumerate(measured.task)
+        for arm, score in zip(("base", "tuned"), pair, strict=True)
+    ]  # fmt: skip
+
+
+def _evaluation(measured: Measured, trained: TrainedModel, run: RunFolder) -> Evaluation:
+    arms: tuple[Arm, ...] = ("base", "tuned")
+    results = []
+    for name, (kind, pairs) in measured.suites.items():
+        for index, arm in enumerate(arms):
+            counts = dict(Counter(pair[index] for pair in pairs))
+            results.append(SuiteResult(suite=name, kind=kind, arm=arm, n=len(pairs), counts=counts))
+    if measured.task:
+        for arm in arms:
+            results.append(
+                SuiteResult(
+                    suite="task", kind="task", arm=arm, n=len(measured.task), metric="exact_match",
+                    higher_is_better=measured.higher_is_better, mean=0.5, interval=(0.4, 0.6),
+                )
+            )  # fmt: skip
+    return Evaluation(
+        base=trained.base,
+        tuned_digest=trained.digest,
+        judge="refusal",
+        judge_digest="c" * 64,
+        results=tuple(results),
+        responses_digest=file_digest(run.file("evaluate/responses.parquet")),
+        suite_digests={result.suite: "d" * 64 for result in results},
+        generation={"temperature": 0.0},
+        seconds=1.0,
+        replies_generated=10,
+        replies_cached=0,
+    )
