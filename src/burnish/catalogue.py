@@ -17,6 +17,7 @@ from burnish.settings import PluginSettings
 
 Family: TypeAlias = Literal["method", "adapter", "detector", "judge", "metric", "tracker"]
 
+DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal"}
 CATALOGUE: dict[Family, dict[str, str]] = {
     "method": {
         "sft": "burnish.train.methods.sft:SFT",
@@ -78,7 +79,8 @@ def look_up(family: Family, name: str) -> type[Any]:
 
 
 def settings_of(family: Family, raw: object) -> PluginSettings:
-    """Settings from what a recipe says: a name, or a mapping with `kind` and that plug-in's own keys.
+    """Settings from what a recipe says: a name, or a mapping with `kind` and that plug-in's own keys. Where the family
+    has a default, a mapping may leave `kind` out.
 
     Raises: ValueError when the name is unknown; PluginSettingsError when one of its keys is wrong.
     """
@@ -86,6 +88,8 @@ def settings_of(family: Family, raw: object) -> PluginSettings:
         return raw
     if isinstance(raw, str):
         raw = {"kind": raw}
+    if isinstance(raw, dict) and "kind" not in raw and family in DEFAULT:
+        raw = {"kind": DEFAULT[family], **raw}
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         raise ValueError(f"got {raw!r}, expected a name or a mapping with 'kind' ({', '.join(CATALOGUE[family])})")
     model: type[PluginSettings] = look_up(family, raw["kind"]).Settings

@@ -32,13 +32,13 @@ class Recipe(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     seed: int = Field(default=0, ge=0, lt=2**32)
-    model: ModelSettings = ModelSettings()
+    model: ModelSettings = Field(default_factory=ModelSettings)
     data: DataSettings
-    audit: AuditSettings = AuditSettings()
-    train: TrainSettings = TrainSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()
-    gate: GateSettings = GateSettings()
-    release: ReleaseSettings = ReleaseSettings()
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    train: TrainSettings = Field(default_factory=TrainSettings)
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
+    release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -102,9 +102,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     for parent in parents:
         inner = place.get(parent)
         if not isinstance(inner, dict):
-            # A plug-in or a model given by its bare name becomes a mapping, so that one of its settings can be set.
-            short = {"model": "name"}.get(parent, "kind")
-            inner = {short: inner} if isinstance(inner, str) else {}
+            # What a recipe gives by its bare name becomes a mapping, so that one of its settings can be set.
+            inner = {"name" if parent == "model" else "kind": inner} if isinstance(inner, str) else {}
             place[parent] = inner
         place = inner
     try:

@@ -6,9 +6,10 @@ Commands import what they need when they run, so that `burnish --help` is quick 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from typing import Annotated
 
-import click
 import typer
 
 from burnish import __version__
@@ -47,18 +48,29 @@ def _about(
     """
 
 
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, ending with a word on how to go on when it is interrupted."""
+
+    @wraps(command)
+    def carry_out(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            console.print("interrupted; finished stages are kept: run the same command with --resume", markup=False)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return carry_out
+
+
 for command in (demo, init, preview, run, audit, train, evaluate, gate, release, verify, report, chat):
-    app.command()(command)
+    app.command()(_interruptible(command))
 app.add_typer(models_command.app, name="models")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `burnish` command; always ends by SystemExit."""
     try:
-        code = app(arguments, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app(arguments)
     except BurnishError as error:
         console.print(f"error: {error.message}", markup=False, style="red", soft_wrap=True)
         if error.hint:
@@ -67,7 +79,3 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         console.print(f"error: {error}; files that were being written were left out", markup=False, style="red")
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        console.print("interrupted; finished stages are kept: run the same command with --resume", markup=False)
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)

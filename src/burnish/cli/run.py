@@ -9,6 +9,7 @@ import typer
 from burnish import pipeline
 from burnish.cli.options import EXIT_CODES, RecipeArgument, ResumeOption, RunsOption, SetOption
 from burnish.logs import console, say
+from burnish.pipeline import Outcome, Stage
 from burnish.recipe import load_recipe
 
 _RUNS = Path("runs")
@@ -46,7 +47,7 @@ def evaluate(
     _carry_out(recipe, set_ or [], resume, runs, "evaluate")
 
 
-def _carry_out(recipe: Path, overrides: list[str], resume: bool, runs: Path, until: pipeline.Stage) -> pipeline.Outcome:
+def _carry_out(recipe: Path, overrides: list[str], resume: bool, runs: Path, until: Stage) -> Outcome:
     outcome = pipeline.run(
         load_recipe(recipe, overrides), runs=runs, folder=recipe.resolve().parent, resume=resume, until=until
     )

@@ -1,0 +1,129 @@
+"""The whole pipeline on a tiny random model: stages in order, resume, no overwriting, and the faces' exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from burnish import pipeline
+from burnish.cli.main import main
+from burnish.errors import ModelError, RunFolderError
+from burnish.recipe import Recipe, dump_recipe, parse_recipe
+from burnish.run_folder import RunFolder
+
+RECIPE = """\
+name: tiny
+model: {model}
+data: {{train: rows.jsonl, heldout_fraction: 0.2}}
+train: {{max_steps: 3, batch_size: 4, adapter: {{kind: lora, rank: 2}}}}
+evaluate:
+  task: {{metric: exact_match, rows: 6, few_shot: 2, max_new_tokens: 4}}
+  safety:
+    max_new_tokens: 4
+    suites:
+      - {{path: "builtin:harmful_requests", kind: harmful, rows: 12}}
+      - {{path: "builtin:over_refusal", kind: over_refusal, rows: 12}}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recipe and its rows; caches go beside them, not into the user's."""
+    rows = [{"prompt": f"What is {i} plus {i}?", "completion": f"It is {2 * i}."} for i in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(model=tiny_model_folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def exit_code(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def test_a_run_goes_through_every_stage_and_a_resumed_one_does_none_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = pipeline.run(place / "recipe.yaml")
+    assert outcome.decision is not None
+    assert outcome.decision.verdict in ("HOLD", "BLOCK")  # twelve prompts can't be enough for a PASS
+    assert outcome.release is None
+    assert outcome.report is not None
+    page = outcome.report.read_text(encoding="utf-8")
+    assert outcome.decision.verdict in page
+    assert "STALE" not in page
+    assert list(RunFolder(outcome.folder).manifest()["stages"]) == ["prepare", "audit", "train", "evaluate"]
+    capsys.readouterr()
+
+    again = pipeline.run(place / "recipe.yaml", resume=True)
+    assert capsys.readouterr().err.count("done already") == 4
+    assert again.decision is not None
+    assert again.decision.rules == outcome.decision.rules
+
+
+def test_a_changed_setting_redoes_its_stage_and_what_follows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = parse_recipe((place / "recipe.yaml").read_text())
+    pipeline.run(recipe, folder=place)
+    changed = parse_recipe((place / "recipe.yaml").read_text(), ["evaluate.safety.max_new_tokens=5"])
+    capsys.readouterr()
+    pipeline.run(changed, folder=place, resume=True)
+    said = capsys.readouterr().err
+    assert "prepare: done already" in said
+    assert "evaluate: done already" not in said
+
+
+def test_a_run_is_never_overwritten(place: Path) -> None:
+    pipeline.run(place / "recipe.yaml", until="prepare")
+    before = (place / "runs/tiny/manifest.json").read_bytes()
+    with pytest.raises(RunFolderError, match="holds a run already"):
+        pipeline.run(place / "recipe.yaml")
+    assert (place / "runs/tiny/manifest.json").read_bytes() == before
+
+
+def test_a_missing_model_is_told_before_anything_long_begins(place: Path) -> None:
+    recipe = parse_recipe((place / "recipe.yaml").read_text(), ["model.name=./nowhere"])
+    with pytest.raises(ModelError, match="nowhere"):
+        pipeline.run(recipe, folder=place)
+    assert not (place / "runs/tiny/train").exists()
+
+
+def test_the_resolved_recipe_in_the_run_folder_is_the_one_that_was_run(place: Path) -> None:
+    pipeline.run(place / "recipe.yaml", until="prepare")
+    written = (place / "runs/tiny/recipe.yaml").read_text(encoding="utf-8")
+    recipe: Recipe = parse_recipe(written)
+    assert dump_recipe(recipe) == written
+
+
+def test_the_command_line_s_exit_codes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict_code = exit_code("run", "recipe.yaml")
+    assert verdict_code in (10, 11)
+    assert exit_code("gate", "runs/tiny") == verdict_code
+    assert exit_code("release", "runs/tiny", "--to", "out") in (1, verdict_code)
+    assert not (place / "out").exists()
+    assert exit_code("report", "runs/tiny") == 0
+    capsys.readouterr()
+    assert exit_code("run", "none.yaml") == 1
+    said = capsys.readouterr().err
+    assert "no such recipe" in said
+    assert "hint:" in said
+    assert "Traceback" not in said
+    assert exit_code("run") == 2
+    assert exit_code("wander") == 2
+    assert exit_code("--version") == 0
+
+
+def test_help_and_import_load_no_torch() -> None:
+    code = (
+        "import sys, burnish\n"
+        "from burnish.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
