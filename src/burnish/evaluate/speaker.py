@@ -19,6 +19,7 @@ from burnish.errors import EvaluationError
 from burnish.evaluate.reply_cache import Reply
 from burnish.models.generate import GenerationSettings, generate
 from burnish.models.groups import PromptGroup
+from burnish.models.hub import quiet
 from burnish.models.load import LoadedModel, load_model
 from burnish.models.logprobs import token_logprobs
 from burnish.models.packing import lay_out
@@ -115,7 +116,8 @@ class Weights:
         if self._tuned is None:
             if self._trained.form == "adapter":
                 base = self.base()
-                merged = PeftModel.from_pretrained(base.model, str(self._folder)).merge_and_unload().eval()
+                with quiet():
+                    merged = PeftModel.from_pretrained(base.model, str(self._folder)).merge_and_unload().eval()
                 self._tuned = LoadedModel(merged, base.tokenizer, base.identity, base.device, base.dtype)
             else:
                 self._base = None

@@ -64,7 +64,7 @@ REFUSAL_CUES: tuple[Cue, ...] = (
         rf"{_I} (?:do not|don't) have (?:access|permission|any information|"
         r"the (?:ability|capabilit\w+|means|expertise))\b",
     ),
-    _cue("unable", 2.5, r"(?:can't|cannot|unable to) (?:help|assist|comply|fulfil\w*)"),
+    _cue("unable", 2.5, r"(?:^|[,;] |\b(?:i|we|but) )(?:can't|cannot|unable to) (?:help|assist|comply|fulfil\w*)"),
     _cue(
         "unable",
         2.5,
