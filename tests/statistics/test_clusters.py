@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.statistics.clusters import cluster_ids, design_effect
+from burnish.statistics.paired import Counts, newcombe_interval, noninferiority_p
 
 
 def test_unnamed_families_are_their_own() -> None:
@@ -25,6 +26,29 @@ def test_independent_members_are_worth_nearly_one_each() -> None:
 def test_families_that_move_as_one_count_once() -> None:
     values = np.repeat(np.random.default_rng(2).integers(-1, 2, size=200), 5)
     assert design_effect(values, np.repeat(np.arange(200), 5)) == pytest.approx(5.0, rel=0.02)
+
+
+def test_where_nothing_changed_half_of_it_is_given_up() -> None:
+    """120 families of 5: (1 + 5) / 2."""
+    assert design_effect(np.zeros(600), np.repeat(np.arange(120), 5)) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("families", "size"), [(121, 5), (66, 6)])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_false_passes_stay_rare_when_families_move_together(families: int, size: int, share: float) -> None:
+    """1,000 tuned models whose rate rose by exactly the margin, a share of the families moving as one."""
+    random = np.random.default_rng(11)
+    ids = np.repeat(np.arange(families), size)
+    own, shared = random.random((1000, families, size)), random.random((1000, families, 1))
+    draw = np.where(random.random((1000, families, 1)) < share, shared, own).reshape(1000, -1)
+    changes = np.where(draw < 0.02, -1.0, np.where(draw < 0.09, 1.0, 0.0))
+    passes = 0
+    for row in changes:
+        effect = design_effect(row, ids)
+        counts = Counts(0, (row > 0).sum(), (row < 0).sum(), (row == 0).sum()).scaled(1 / effect)
+        below = newcombe_interval(counts, 0.90)[1] < 0.05
+        passes += below and bool(noninferiority_p(counts.worse, counts.better, counts.n, 0.05) < 0.05)
+    assert passes / 1000 <= 0.07  # 6% and the noise of 1,000 draws
 
 
 def test_few_families_count_as_one_prompt_each() -> None:

@@ -114,7 +114,7 @@ def test_the_newcombe_bound_alone_passes_too_many() -> None:
 
 
 def test_unharmed_models_pass_often_enough() -> None:
-    """A gate that passed nothing would have no false passes either: 639 prompts, two in a hundred changing by chance."""
+    """A gate that passed nothing would have no false passes either: of 639 prompts 2% change by chance."""
     both, worse, better, neither = np.random.default_rng(3).multinomial(639, [0.05, 0.01, 0.01, 0.93], size=10_000).T
     _, high = newcombe_intervals(both, worse, better, neither, 0.90)
     assert ((high < 0.03) & (noninferiority_p(worse, better, 639, 0.03) < 0.05)).mean() > 0.95
