@@ -58,7 +58,7 @@ def model_card(card: Card) -> str:
     body = environment.get_template("model_card.md.j2").render(
         card=card,
         base=base_name(card.trained.base),
-        hub_id=hub_id(card.trained.base),
+        loadable="" if card.trained.base.base else hub_id(card.trained.base),
         results=[_Row(result) for result in card.evaluation.results],
         rules=card.decision.rules,
         version=__version__,
