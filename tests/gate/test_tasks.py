@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from burnish.artefacts import RuleResult
 from burnish.gate.evidence import Pairs
 from burnish.gate.tasks import judge_tasks
 
 
 def judged(
-    rows: list[tuple[float | None, float | None]],
+    rows: Sequence[tuple[float | None, float | None]],
     min_gain: float = 0.0,
     higher_is_better: bool = True,
     unpaired: int = 0,

@@ -33,7 +33,7 @@ def card(passed_run: Callable[..., RunFolder], lora_model: Any) -> Card:
 def test_the_hub_reads_the_front_matter(card: Card) -> None:
     base = ModelIdentity(name="owner/model", path="/x", digest="d" * 64, commit="c" * 40)
     trained = card.trained.model_copy(update={"base": base})
-    data = ModelCard(model_card(Card(**{**vars(card), "trained": trained}))).data
+    data: Any = ModelCard(model_card(Card(**{**vars(card), "trained": trained}))).data
     assert (data.base_model, data.library_name, data.model_name) == ("owner/model", "peft", "a-run")
     assert data.tags == ["burnish", "sft", "lora"]
     found = {(result.dataset_name, result.metric_type): result.metric_value for result in data.eval_results or []}
@@ -78,7 +78,8 @@ def test_hostile_text_is_shown_not_obeyed(card: Card) -> None:
     assert "\n# heading" not in body
     assert "[click](" not in body
     assert "**bold**" not in body
-    assert ModelCard(text).data.model_name is not None
+    read: Any = ModelCard(text).data
+    assert read.model_name is not None
 
 
 def test_escaping() -> None:
