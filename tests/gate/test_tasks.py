@@ -63,7 +63,7 @@ def test_fewer_than_thirty_rows_decide_nothing() -> None:
 
 
 def test_lower_is_better_is_turned_round() -> None:
-    rows: list[tuple[float | None, float | None]] = [(2.0 + index / 100, 1.5 + index / 90) for index in range(60)]
+    rows = [(2.0 + index / 100, 1.5 + index / 90) for index in range(60)]
     fallen = judged(rows, higher_is_better=False)
     assert fallen.outcome == "PASS"
     assert fallen.estimate is not None
@@ -77,9 +77,9 @@ def test_an_asked_for_gain_that_is_missed_blocks() -> None:
 
 
 def test_unscored_rows_count_at_their_worst() -> None:
-    gains: list[tuple[float | None, float | None]] = [(0.0, 1.0)] * 30 + [(1.0, 1.0)] * 70
+    gains = [(0.0, 1.0)] * 30 + [(1.0, 1.0)] * 70
     assert judged(gains).outcome == "PASS"
-    result = judged(gains + [(1.0, None)] * 30 + [(None, 0.0)] * 5)
+    result = judged([*gains, *[(1.0, None)] * 30, *[(None, 0.0)] * 5])
     assert (result.outcome, result.unscored, result.n) == ("HOLD", 35, 135)
     assert "35 unscored rows" in result.words
 
