@@ -24,6 +24,7 @@ from transformers import (
 
 from burnish.errors import ModelError
 from burnish.models.generate import Generated, GenerationSettings, generate, stream
+from burnish.models.logprobs import packs
 
 SHAPE = {
     "hidden_size": 32,
@@ -80,6 +81,21 @@ def test_greedy_equals_transformers_with_few_slots_and_many(llama: Any, tokenize
         assert [done[number] for number in range(len(asked))] == replies
 
 
+def test_what_all_prompts_begin_with_is_read_once(llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    beginning = tuple(range(40, 60))
+    asked = [beginning + prompt for prompt in [*prompts(6, len(tokenizer)), (5,), (6, 7)]]
+    expected = [own_greedy(llama, prompt, 12, [tokenizer.eos_token_id]) for prompt in asked]
+    read: list[int] = []
+    decoder = llama.get_decoder()
+    decoder.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True)
+    packs(llama)
+    read.clear()
+    replies = generate(llama, tokenizer, asked, GenerationSettings(max_new_tokens=12, batch_size=5))
+    assert [reply.tokens for reply in replies] == expected
+    whole = sum(map(len, asked)) - 7 * len(beginning)
+    assert sum(read) == whole + sum(len(reply.tokens) - 1 for reply in replies)
+
+
 def test_sequences_stop_each_on_their_own(llama: Any, tokenizer: Any) -> None:
     asked = prompts(12, len(tokenizer))
     free = [own_greedy(llama, prompt, 16, []) for prompt in asked]
@@ -116,7 +132,7 @@ def test_sequences_stop_each_on_their_own(llama: Any, tokenizer: Any) -> None:
 def test_greedy_equals_transformers_on_other_architectures(build: Any, tokenizer: Any) -> None:
     model = spread(build(len(tokenizer)))
     model.generation_config.eos_token_id = None
-    asked = prompts(5, len(tokenizer))
+    asked = [tuple(range(30, 40)) + prompt for prompt in prompts(5, len(tokenizer))]
     if hasattr(model, "set_attn_implementation") and model.config.model_type != "mamba":
         model.set_attn_implementation("eager")
     expected = [own_greedy(model, prompt, 18, [tokenizer.eos_token_id]) for prompt in asked]

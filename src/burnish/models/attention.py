@@ -63,16 +63,17 @@ class PackedLayout:
         outputs = []
         for group in self.groups:
             query, first_key, first_value = next(pieces)
-            outputs.append(self._segment(query, first_key, first_value, terms))
+            outputs.append(self.segment(query, first_key, first_value, terms))
             prompt_key, prompt_value = first_key[:, :, : group.prompt], first_value[:, :, : group.prompt]
             for _ in group.completions[1:]:
                 query, own_key, own_value = next(pieces)
                 keys = torch.cat((prompt_key, own_key), dim=2)
                 values = torch.cat((prompt_value, own_value), dim=2)
-                outputs.append(self._segment(query, keys, values, terms))
+                outputs.append(self.segment(query, keys, values, terms))
         return torch.cat([output.transpose(1, 2) for output in outputs], dim=1)
 
-    def _segment(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
+    def segment(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
+        """Causal attention of one segment, (1, H, Q, D); the last query stands at the last key."""
         num_queries, num_keys = query.shape[2], key.shape[2]
         window = terms.window if terms.window is not None and terms.window < num_keys else None
         if window is None and num_queries == num_keys and terms.softcap is None:

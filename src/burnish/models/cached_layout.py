@@ -1,8 +1,9 @@
 """Attention for generation: every sequence's keys and values in a slot of its own, written in place.
 
-One row of tokens holds the newest token of each running sequence, then the prompts that join in this step: whole,
-unpadded, and once only where several sequences share one. Slots in use are always the first ones. Knows nothing of
-sampling, of stopping or of text.
+One row of tokens holds the newest token of each running sequence, then the prompts that join in this step: unpadded,
+and once only where several sequences share one. A beginning that all prompts share is computed once and kept in the
+last slot; prompts join without it. Slots in use are always the first ones. Knows nothing of sampling, of stopping or of
+text.
 
 Axes: B slots, N running sequences, S tokens of the row, H heads, D head size, L places of a slot.
 """
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 import torch
 
 from burnish.models.attention import PackedLayout, Terms, attention
-from burnish.models.packing import Segments
 
 _GROWTH = 64
 
@@ -58,7 +58,7 @@ class KeyValueCache:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A prompt of `length` tokens that joins, for each of the `slots` that begin with it."""
+    """A prompt that joins with `length` tokens of its own, for each of the `slots` that begin with it."""
 
     length: int
     slots: tuple[int, ...]
@@ -66,12 +66,15 @@ class Arrival:
 
 @dataclass(frozen=True)
 class CachedLayout:
-    """One step. `positions_N` says where the newest token of each running sequence goes in its slot; made anew for each
-    step: it keeps the masks that its layers share."""
+    """One step. `positions_N` says where the newest token of each running sequence goes in its slot; `shared` is how
+    many tokens of the last slot every arrival begins with. Made anew for each step: it keeps the masks that its layers
+    share."""
 
     cache: KeyValueCache
     positions_N: torch.Tensor
     arrivals: Sequence[Arrival] = ()
+    shared: int = 0
+    _packed: PackedLayout = field(default_factory=lambda: PackedLayout(()))
     _masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
     _longest: list[int] = field(default_factory=list)
 
@@ -85,11 +88,12 @@ class CachedLayout:
             keys[rows, :, self.positions_N] = key[0, :, :running].transpose(0, 1)
             values[rows, :, self.positions_N] = value[0, :, :running].transpose(0, 1)
             outputs.append(self._run_on(query_BHSD[:, :, :running], keys, values, terms))
-        if self.arrivals:
-            joined = [tensor[:, :, running:] for tensor in (query_BHSD, key, value)]
-            self._store(joined[1], joined[2], keys, values)
-            prompts = PackedLayout(tuple(Segments(arrival.length, ()) for arrival in self.arrivals))
-            outputs.append(prompts.attend(joined[0], joined[1], joined[2], terms))
+        start = running
+        for arrival in self.arrivals:
+            own = slice(start, start + arrival.length)
+            joined = self._join(arrival, query_BHSD[:, :, own], key[:, :, own], value[:, :, own], keys, values, terms)
+            outputs.append(joined.transpose(1, 2))
+            start += arrival.length
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
     def _run_on(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, terms: Terms) -> torch.Tensor:
@@ -111,11 +115,21 @@ class CachedLayout:
             self._masks[window] = seen[:, None, None]
         return self._masks[window]
 
-    def _store(self, key: torch.Tensor, value: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
-        start = 0
-        for arrival in self.arrivals:
-            stop = start + arrival.length
-            for slot in arrival.slots:
-                keys[slot, :, : arrival.length] = key[0, :, start:stop]
-                values[slot, :, : arrival.length] = value[0, :, start:stop]
-            start = stop
+    def _join(
+        self,
+        arrival: Arrival,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        terms: Terms,
+    ) -> torch.Tensor:
+        """Attention of one arrival's own tokens over what it shares and itself, (1, H, Q, D)."""
+        if self.shared:
+            key = torch.cat((keys[-1:, :, : self.shared], key), dim=2)
+            value = torch.cat((values[-1:, :, : self.shared], value), dim=2)
+        for slot in arrival.slots:
+            keys[slot, :, : key.shape[2]] = key[0]
+            values[slot, :, : key.shape[2]] = value[0]
+        return self._packed.segment(query, key, value, terms)

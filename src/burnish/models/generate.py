@@ -2,7 +2,8 @@
 
 Each step is one packed row: the newest token of every running sequence, and whole the prompts that join. A sequence
 that ends leaves at once and the next prompt takes its place; nothing is padded, a prompt asked twice is computed once,
-and the output head sees only the positions that a token is taken from. Knows nothing of what the replies are for.
+so is what all prompts begin with (a system turn, worked examples), and the output head sees only the positions that a
+token is taken from. Knows nothing of what the replies are for.
 
 Axes: N sequences that get a token in this step, S tokens of the row, D hidden size, V vocabulary.
 """
@@ -13,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, Literal
+from itertools import groupby, takewhile
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -33,6 +34,7 @@ from burnish.models.sampling import draws, next_tokens
 from burnish.settings import Settings
 
 _ARRIVING_TOKENS = 4096
+_WORTH_SHARING = 8
 
 
 class GenerationSettings(Settings):
@@ -43,7 +45,7 @@ class GenerationSettings(Settings):
     temperature: float = Field(default=0.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=128, ge=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,23 @@ class _Batch:
         self._settings = settings
         self._stop = stop
         self._slots = min(settings.batch_size, len(waiting))
-        self._cache = KeyValueCache(self._slots)
+        self._cache = KeyValueCache(self._slots + 1)
+        self._shared = self._read_shared([sequence.prompt for sequence in waiting])
+
+    @torch.no_grad()
+    def _read_shared(self, prompts: Sequence[tuple[int, ...]]) -> int:
+        """Put what all prompts begin with into the last slot; returns of how many tokens it is."""
+        # In order of tokens, the first and the last prompt differ no later than any other two.
+        pairs = zip(min(prompts), max(prompts), strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        shared = min(shared, min(map(len, prompts)) - 1)
+        if len(prompts) < 2 or shared < _WORTH_SHARING:
+            return 0
+        self._cache.reserve(shared)
+        nowhere = torch.empty(0, dtype=torch.int64, device=self._device)
+        layout = CachedLayout(self._cache, nowhere, (Arrival(shared, (self._slots,)),))
+        self._hidden(list(prompts[0][:shared]), list(range(shared)), layout)
+        return shared
 
     @torch.no_grad()
     def step(self) -> list[_Sequence]:
@@ -216,11 +234,12 @@ class _Batch:
         positions_N = torch.tensor(positions, dtype=torch.int64, device=self._device)
         arrivals = self._admit()
         for arrival in arrivals:
-            tokens.extend(self.running[arrival.slots[0]].prompt)
-            positions.extend(range(arrival.length))
+            tokens.extend(self.running[arrival.slots[0]].prompt[self._shared :])
+            positions.extend(range(self._shared, self._shared + arrival.length))
             sources.extend([len(tokens) - 1] * len(arrival.slots))
         self._cache.reserve(max(positions) + 1)
-        logits_NV = self._logits(tokens, positions, sources, CachedLayout(self._cache, positions_N, arrivals))
+        hidden_SD = self._hidden(tokens, positions, CachedLayout(self._cache, positions_N, arrivals, self._shared))
+        logits_NV = next_logits(self._parts, hidden_SD[torch.tensor(sources, device=self._device)])
         for sequence, token in zip(self.running, self._choose(logits_NV), strict=True):
             sequence.take(token, self._stop)
         return self._retire()
@@ -231,28 +250,29 @@ class _Batch:
         total = 0
         while self.waiting and len(self.running) < self._slots:
             prompt = self.waiting[0].prompt
+            length = len(prompt) - self._shared
             if arrivals and self.running[-1].prompt == prompt:
                 last = arrivals.pop()
                 arrivals.append(Arrival(last.length, (*last.slots, len(self.running))))
-            elif arrivals and total + len(prompt) > _ARRIVING_TOKENS:
+            elif arrivals and total + length > _ARRIVING_TOKENS:
                 break
             else:
-                arrivals.append(Arrival(len(prompt), (len(self.running),)))
-                total += len(prompt)
+                arrivals.append(Arrival(length, (len(self.running),)))
+                total += length
             self.running.append(self.waiting.popleft())
         return arrivals
 
-    def _logits(
-        self, tokens: list[int], positions: list[int], sources: list[int], layout: CachedLayout
-    ) -> torch.Tensor:
-        hidden_SD = self._parts.decoder(
-            input_ids=torch.tensor([tokens], device=self._device),
-            position_ids=torch.tensor([positions], device=self._device),
-            attention_mask=unused_mask(self._device, self._parts.base.dtype),
-            use_cache=False,
-            layout=layout,
-        ).last_hidden_state[0]
-        return next_logits(self._parts, hidden_SD[torch.tensor(sources, device=self._device)])
+    def _hidden(self, tokens: list[int], positions: list[int], layout: CachedLayout) -> torch.Tensor:
+        return cast(
+            torch.Tensor,
+            self._parts.decoder(
+                input_ids=torch.tensor([tokens], device=self._device),
+                position_ids=torch.tensor([positions], device=self._device),
+                attention_mask=unused_mask(self._device, self._parts.base.dtype),
+                use_cache=False,
+                layout=layout,
+            ).last_hidden_state[0],
+        )
 
     def _choose(self, logits_NV: torch.Tensor) -> list[int]:
         drawn = [s.draws[len(s.tokens)] for s in self.running if s.draws is not None]
