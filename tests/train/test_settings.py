@@ -32,6 +32,12 @@ def test_a_wrong_setting_is_refused(wrong: dict[str, object]) -> None:
         TrainSettings.model_validate(wrong)
 
 
+def test_a_wrong_number_is_one_fault() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainSettings.model_validate({"token_budget": 0, "learning_rate": "fast"})
+    assert [error["loc"][0] for error in caught.value.errors()] == ["token_budget", "learning_rate"]
+
+
 def test_nothing_stays_auto() -> None:
     resolved = resolve(TrainSettings(max_length="auto"), rows=100, form="adapter", context=512, device="cpu")
     assert "auto" not in resolved.model_dump_json().replace("all-linear", "")

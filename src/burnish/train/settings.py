@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, PositiveInt
+from pydantic import Discriminator, Field, PositiveInt, Tag
 
 from burnish.catalogue import AdapterSettings, MethodSettings, TrackerSettings
 from burnish.settings import Settings
 
-Auto: TypeAlias = Literal["auto"]
+# Tagged, so that a wrong value gets one message, of the form that was meant, and not one for each form.
+_NUMBER_OR_AUTO = Discriminator(lambda value: "auto" if value == "auto" else "number")
+_Auto: TypeAlias = Annotated[Literal["auto"], Tag("auto")]
+_Count: TypeAlias = Annotated[int, Field(ge=1), Tag("number")]
+_Length: TypeAlias = Annotated[int, Field(ge=2), Tag("number")]
+_Rate: TypeAlias = Annotated[float, Field(gt=0.0, le=1.0), Tag("number")]
 LEARNING_RATE = {"adapter": 2e-4, "model": 2e-5}
 TOKEN_BUDGET = {"cpu": 1024}
 ACCELERATOR_TOKEN_BUDGET = 8192
@@ -50,12 +55,12 @@ class TrainSettings(Settings):
     epochs: float = Field(default=1.0, gt=0.0, le=10_000.0)
     max_steps: PositiveInt | None = None
     batch_size: int = Field(default=8, ge=1, le=65_536)
-    token_budget: PositiveInt | Auto = "auto"
-    max_length: Annotated[int, Field(ge=2)] | Auto = 1024
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] | Auto = "auto"
+    token_budget: Annotated[_Count | _Auto, _NUMBER_OR_AUTO] = "auto"
+    max_length: Annotated[_Length | _Auto, _NUMBER_OR_AUTO] = 1024
+    learning_rate: Annotated[_Rate | _Auto, _NUMBER_OR_AUTO] = "auto"
     schedule: ScheduleSettings = ScheduleSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
-    checkpoint_every: PositiveInt | Auto = "auto"
+    checkpoint_every: Annotated[_Count | _Auto, _NUMBER_OR_AUTO] = "auto"
     keep_checkpoints: int = Field(default=2, ge=1, le=1000)
     heldout_loss_every: PositiveInt | None = None
     heldout_rows: PositiveInt = 64
