@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from burnish import pipeline
+from burnish.artefacts import Evaluation
 from burnish.cli.main import main
 from burnish.errors import ModelError, RunFolderError
 from burnish.recipe import Recipe, dump_recipe, parse_recipe
@@ -76,6 +77,15 @@ def test_a_changed_setting_redoes_its_stage_and_what_follows(place: Path, capsys
     said = capsys.readouterr().err
     assert "prepare: done already" in said
     assert "evaluate: done already" not in said
+
+
+def test_a_tuned_model_that_becomes_a_base_is_not_asked_again(place: Path) -> None:
+    text = (place / "recipe.yaml").read_text()
+    first = pipeline.run(parse_recipe(text), folder=place, until="evaluate")
+    changes = ["name=second", f"model={first.folder / 'train' / 'adapter'}", "evaluate.task=null"]
+    second = pipeline.run(parse_recipe(text, changes), folder=place, until="evaluate")
+    evaluation = RunFolder(second.folder).load("evaluate/evaluation.json", Evaluation)
+    assert (evaluation.replies_generated, evaluation.replies_cached) == (24, 24)
 
 
 def test_a_run_is_never_overwritten(place: Path) -> None:

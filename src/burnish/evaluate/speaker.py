@@ -24,7 +24,6 @@ from burnish.models.load import LoadedModel, load_model
 from burnish.models.logprobs import token_logprobs
 from burnish.models.packing import lay_out
 from burnish.models.settings import ModelSettings
-from burnish.records import content_digest
 
 Tokens: TypeAlias = tuple[int, ...]
 _PACKED_TOKENS = 2048
@@ -102,8 +101,7 @@ class Weights:
                 "the model that was tuned; nothing was evaluated",
                 hint="bring the base's files back, or train again",
             )
-        tuned_digest = content_digest(self._trained.digest, base.digest)
-        return ModelSpeaker(base.digest, self.base), ModelSpeaker(tuned_digest, self.tuned)
+        return ModelSpeaker(base.digest, self.base), ModelSpeaker(self._trained.digest, self.tuned)
 
     def base(self) -> LoadedModel:
         """The base, loaded once."""
