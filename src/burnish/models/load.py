@@ -279,6 +279,7 @@ def _weights(identity: ModelIdentity, settings: ModelSettings, options: dict[str
 
         base = _weights(identity.base, settings, options)
         merged: PreTrainedModel = PeftModel.from_pretrained(base, identity.path).merge_and_unload()
+        merged.name_or_path = identity.path  # what an adapter that is trained on it names as its base
         return merged
     read: Any = AutoModelForCausalLM.from_pretrained(
         identity.path,
