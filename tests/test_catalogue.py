@@ -20,10 +20,17 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
         settings_of("adapter", "lroa")
 
 
-@pytest.mark.parametrize("raw", [3, None, {"rank": 4}, ["lora"]])
+@pytest.mark.parametrize("raw", [3, None, {"kind": 4}, ["lora"]])
 def test_what_is_neither_name_nor_mapping_is_refused(raw: object) -> None:
     with pytest.raises(ValueError, match="expected a name or a mapping"):
         settings_of("adapter", raw)
+
+
+def test_a_mapping_without_a_kind_means_the_family_s_default_where_there_is_one() -> None:
+    settings = settings_of("adapter", {"rank": 4})
+    assert (settings.kind, settings.model_dump()["rank"]) == ("lora", 4)
+    with pytest.raises(ValueError, match="expected a name or a mapping"):
+        settings_of("metric", {"ignore_case": True})
 
 
 def test_a_wrong_key_carries_the_settings_that_were_meant() -> None:
