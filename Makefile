@@ -7,7 +7,7 @@ TEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 .PHONY: demo test check browser install format lint types contracts clean
 
 demo: $(VENV)/.user
-	$(BIN)/burnish demo
+	$(BIN)/burnish demo --resume
 
 test: lint types contracts
 	$(TEST) -n 2 --dist worksteal

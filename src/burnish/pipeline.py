@@ -208,12 +208,15 @@ class _Run:
         )
 
     def _release(self, decision: Decision) -> Release | None:
-        from burnish.release.stage import release
+        from burnish.release.stage import release, released_before
 
         target = self._recipe.release.to
         if not self._reaches("release") or not target or decision.verdict != "PASS":
             return None
         place = (self._folder / target).resolve()
+        if self._resume and (before := released_before(self._home, place)):
+            say("release: done already")
+            return before
         say("release")
         return release(self._recipe.release, self._home, place)
 

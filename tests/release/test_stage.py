@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from burnish.artefacts import Decision
 from burnish.errors import GateRefusal, ReleaseError
 from burnish.release.settings import ReleaseSettings
-from burnish.release.stage import release
+from burnish.release.stage import release, released_before
 from burnish.release.verify import verify
 from burnish.run_folder import RunFolder
 
@@ -66,6 +66,17 @@ def test_the_form_follows_what_was_trained(passed_run: Runs, full_model: Any, tm
     run = passed_run(full_model)
     refused(ADAPTER, run, tmp_path / "out", "trained a whole model")
     assert release(AUTO, run, tmp_path / "out").form == "merged"
+
+
+def test_a_release_that_stands_already_is_known_and_a_damaged_one_is_not(
+    passed_run: Runs, lora_model: Any, tmp_path: Path
+) -> None:
+    run, target = passed_run(lora_model), tmp_path / "out"
+    assert released_before(run, target) is None
+    written = release(ADAPTER, run, target)
+    assert released_before(run, target) == written
+    (target / "README.md").write_text("changed", encoding="utf-8")
+    assert released_before(run, target) is None
 
 
 def test_every_file_is_listed_and_no_reply_leaves(passed_run: Runs, lora_model: Any, tmp_path: Path) -> None:

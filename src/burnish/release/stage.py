@@ -28,6 +28,7 @@ from burnish.models.settings import ModelSettings
 from burnish.release import contents
 from burnish.release.model_card import Card, model_card
 from burnish.release.settings import ReleaseSettings
+from burnish.release.verify import verify
 from burnish.run_folder import RunFolder, file_digest
 
 Form = Literal["adapter", "merged"]
@@ -68,6 +69,17 @@ def release(settings: ReleaseSettings, run: RunFolder, target: Path) -> Release:
         shutil.rmtree(work, ignore_errors=True)
     files = contents.digests_of(target)
     return Release(path=str(target.resolve()), form=form, files=files, decision_digest=files[contents.DECISION])
+
+
+def released_before(run: RunFolder, target: Path) -> Release | None:
+    """The release that `target` holds already, if it is whole and of this run's very decision; else None."""
+    if not (target / contents.CONTENTS).is_file() or not verify(target).ok:
+        return None
+    if file_digest(target / contents.DECISION) != file_digest(run.file(RUN_DECISION)):
+        return None
+    listed = contents.Contents.model_validate_json((target / contents.CONTENTS).read_text(encoding="utf-8"))
+    files = contents.digests_of(target)
+    return Release(path=str(target.resolve()), form=listed.form, files=files, decision_digest=files[contents.DECISION])
 
 
 def check_passed(run: RunFolder) -> Passed:
