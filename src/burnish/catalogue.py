@@ -21,6 +21,10 @@ DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refu
 CATALOGUE: dict[Family, dict[str, str]] = {
     "method": {
         "sft": "burnish.train.methods.sft:SFT",
+        "dpo": "burnish.train.methods.dpo:DPO",
+        "orpo": "burnish.train.methods.orpo:ORPO",
+        "simpo": "burnish.train.methods.simpo:SimPO",
+        "kto": "burnish.train.methods.kto:KTO",
     },
     "adapter": {
         "full": "burnish.models.adapters.full:Full",

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from burnish.errors import ModelError, TrainError
 from burnish.models.chat_template import Encoded, Encoder, check, preview
-from burnish.records import Conversation, Message, Source
+from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Source
 
 SOURCE = Source("rows.jsonl", 7)
 DEFAULT_SYSTEM = (
@@ -236,3 +236,77 @@ def test_the_real_model(smollm2: Path) -> None:
     row = chat(("user", "one?"), ("assistant", "1."), ("user", "two?"), ("assistant", "2."))
     assert trained(encoder, row) == ["1.<|im_end|>", "2.<|im_end|>"]
     check(encoder, [encoder.conversation(row)])
+
+
+def pair(chosen: str, rejected: str, prompt: str = "Which?") -> PreferencePair:
+    asked = (Message("user", "Hello."), Message("assistant", "Hi."), Message("user", prompt))
+    return PreferencePair(asked, (Message("assistant", chosen),), (Message("assistant", rejected),), SOURCE)
+
+
+def test_a_pair_has_its_prompt_once_and_only_its_replies_weigh(tokenizer: Any) -> None:
+    encoder = Encoder(tokenizer, 1024)
+    group = encoder.pair(pair("a dog", "a cat, and more")).group
+    assert group is not None
+    assert tokenizer.decode(group.prompt).endswith("Which?<|im_end|>\n<|im_start|>assistant\n")
+    chosen, rejected = group.completions
+    assert [tokenizer.decode(side.tokens) for side in (chosen, rejected)] == [
+        "a dog<|im_end|>",
+        "a cat, and more<|im_end|>",
+    ]
+    assert {*chosen.weights, *rejected.weights} == {1.0}
+    assert (chosen.label, rejected.label) == (1.0, 0.0)
+
+
+def test_what_a_tokenizer_joins_to_the_prompt_goes_to_the_completions(tokenizer: Any) -> None:
+    spaced = with_template(tokenizer, INST)
+    group = spaced.pair(pair("the dog", "The cat")).group
+    assert group is not None
+    for side, said in zip(group.completions, ("the dog", "The cat"), strict=True):
+        whole = spaced.conversation(
+            chat(("user", "Hello."), ("assistant", "Hi."), ("user", "Which?"), ("assistant", said))
+        )
+        assert whole.group is not None
+        assert (*group.prompt, *side.tokens) == (*whole.group.prompt, *whole.group.completions[0].tokens)
+        assert (
+            tokenizer.decode([t for t, w in zip(side.tokens, side.weights, strict=True) if w]).strip()
+            == said + "<|im_end|>"
+        )
+
+
+def test_a_pair_that_truncation_empties_or_makes_equal_is_dropped_with_its_reason(tokenizer: Any) -> None:
+    whole = Encoder(tokenizer, 1024).pair(pair("a dog " * 20 + "barks", "a dog " * 20 + "sleeps", "why " * 10)).group
+    assert whole is not None
+    prompt = len(whole.prompt)
+    emptied = Encoder(tokenizer, prompt).pair(pair("a dog", "a cat", "why " * 10))
+    assert emptied.group is None
+    assert emptied.dropped.startswith("chosen: max_length")
+    assert emptied.tokens_truncated > 0
+    equal = Encoder(tokenizer, prompt + 9).pair(pair("a dog " * 20 + "barks", "a dog " * 20 + "sleeps", "why " * 10))
+    assert equal.group is None
+    assert "cuts it to the same for chosen and rejected" in equal.dropped
+
+
+def test_a_pair_that_the_template_makes_equal_is_dropped(tokenizer: Any) -> None:
+    dropped = with_template(tokenizer, STRIPS).pair(pair("a dog", "a dog  ")).dropped
+    assert dropped == "its tokens are the same for chosen and rejected"
+
+
+def test_turns_after_the_common_prompt_weigh_only_where_the_assistant_speaks(tokenizer: Any) -> None:
+    turns = (Message("assistant", "yes"), Message("user", "sure?"), Message("assistant", "quite"))
+    long = PreferencePair((Message("user", "a"),), turns, (Message("assistant", "no"),), SOURCE)
+    group = Encoder(tokenizer, 1024).pair(long).group
+    assert group is not None
+    chosen = group.completions[0]
+    weighed = [token for token, weight in zip(chosen.tokens, chosen.weights, strict=True) if weight]
+    assert tokenizer.decode(weighed) == "yes<|im_end|>quite<|im_end|>"
+
+
+@pytest.mark.parametrize("desirable", [True, False])
+def test_a_labelled_reply_keeps_its_label(tokenizer: Any, desirable: bool) -> None:
+    asked = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    record = LabelledCompletion(asked, (Message("assistant", "yes"),), desirable, SOURCE)
+    group = Encoder(tokenizer, 1024).labelled(record).group
+    assert group is not None
+    (completion,) = group.completions
+    assert tokenizer.decode(completion.tokens) == "yes<|im_end|>"
+    assert completion.label == float(desirable)

@@ -37,10 +37,11 @@ def test_the_last_batch_holds_what_is_left() -> None:
 def test_rows_come_back_as_they_were() -> None:
     groups = [
         PromptGroup((1, 2, 70_000), (Completion((4, 5), (0.0, 1.0)), Completion((6,), (0.5,)))),
-        PromptGroup((9,), (Completion((8, 7, 6), (1.0, 0.0, 1.0)),)),
+        PromptGroup((9,), (Completion((8, 7, 6), (1.0, 0.0, 1.0), 1.0),)),
+        PromptGroup((5, 5), (), "the answer"),
     ]
     rows = Rows()
     for group in groups:
         rows.append(group)
     assert [rows[index] for index in range(len(rows))] == groups
-    assert (rows.num_tokens, rows.num_targets) == (10, 4)
+    assert (rows.num_tokens, rows.num_targets) == (12, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,12 +16,15 @@ from transformers import AutoModelForCausalLM
 from burnish.errors import TrainError
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.logprobs import ScoredGroups, token_logprobs
+from burnish.models.packing import Packed
 from burnish.train.batches import DataOrder, Rows
-from burnish.train.loop import Work, accumulate, heldout_loss, run_steps
-from burnish.train.method import Loss
+from burnish.train.engine import Engine
+from burnish.train.loop import Work, accumulate, heldout, run_steps
+from burnish.train.method import Batch, Loss, Mean
 from burnish.train.methods.sft import SFT, SFTSettings
 from burnish.train.metrics_log import metrics_log, read_metrics
 from burnish.train.optimiser import make_optimiser, trained_weights
+from burnish.train.reference import ReferenceLogprobs
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.settings import TrainSettings, resolve
 from burnish.train.tracking import Trackers
@@ -42,11 +45,17 @@ def make_work(folder: Path, method: SFT = METHOD, **settings: object) -> Work:
     resolved = resolve(wanted, rows=len(rows), form="model", context=None, device="cpu")
     weights = trained_weights(module)
     return Work(
-        module=module,
+        engine=Engine(
+            module=module,
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            tokenizer=None,
+            token_budget=resolved.token_budget,
+            max_length=resolved.max_length,
+            known=ReferenceLogprobs(folder / "none", "key"),
+        ),
         weights=weights,
         optimiser=make_optimiser(weights.values(), resolved.optimiser),
-        device=torch.device("cpu"),
-        dtype=torch.float32,
         method=method,
         rows=rows,
         heldout=rows,
@@ -66,7 +75,11 @@ def go(work: Work, folder: Path) -> Progress:
 def test_any_split_of_a_step_gives_the_whole_batchs_gradient(tiny_model_folder: Path, token_budget: int) -> None:
     def gradients(budget: int) -> tuple[float, list[torch.Tensor]]:
         model = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
-        sums = accumulate(GROUPS, budget, lambda packed: METHOD.loss(token_logprobs(model, packed)), backward=True)
+
+        def score(packed: Packed, part: Batch) -> Loss:
+            return METHOD.loss(token_logprobs(model, packed))
+
+        sums = accumulate(Batch(GROUPS), budget, score, backward=True)
         return sums.loss, [weight.grad / sums.weight for weight in model.parameters() if weight.grad is not None]
 
     whole_loss, whole = gradients(10_000)
@@ -78,11 +91,52 @@ def test_any_split_of_a_step_gives_the_whole_batchs_gradient(tiny_model_folder: 
 
 def test_the_loss_falls_on_a_few_rows(tiny_model_folder: Path, tmp_path: Path) -> None:
     work = make_work(tiny_model_folder, max_steps=30, learning_rate=3e-3)
-    before = heldout_loss(work)
+    before = heldout(work, 0).loss
     done = go(work, tmp_path)
     assert done.step == 30
     assert done.first_loss == pytest.approx(before, rel=1e-4)
-    assert heldout_loss(work) < before / 2
+    assert heldout(work, 30).loss < before / 2
+
+
+class Twice(SFT):
+    """Two updates a step, each of half the rows, with a metric of its own."""
+
+    def batches(self, rows: Sequence[PromptGroup], engine: Engine, step: int) -> list[Batch]:
+        half = len(rows) // 2
+        return [Batch(rows[:half], metrics={"part": Mean(1.0)}), Batch(rows[half:], metrics={"part": Mean(3.0)})]
+
+
+def test_every_batch_of_a_step_is_an_update(tiny_model_folder: Path, tmp_path: Path) -> None:
+    settings: dict[str, object] = {"schedule": {"kind": "constant", "warmup_fraction": 0}, "learning_rate": 1e-3}
+    twice = make_work(tiny_model_folder, Twice(SFTSettings()), max_steps=1, **settings)
+    rows = twice.rows_of(0)
+    halves = make_work(tiny_model_folder, max_steps=2, batch_size=3, **settings)
+    assert [row for step in range(2) for row in halves.rows_of(step)] == rows
+    (tmp_path / "twice").mkdir()
+    go(twice, tmp_path / "twice")
+    done = go(halves, tmp_path)
+    for name, weight in twice.weights.items():
+        assert torch.equal(weight, halves.weights[name])
+    (line,) = read_metrics(tmp_path / "twice" / "metrics.jsonl")
+    assert line["part"] == 2.0
+    assert line["tokens"] == done.tokens_seen
+
+
+def test_numbers_beside_groups_stay_beside_them_however_they_are_packed() -> None:
+    counts = [group.num_targets for group in GROUPS]
+    targets = torch.cat([torch.full((count,), float(index)) for index, count in enumerate(counts)])
+    batch = Batch(GROUPS, {"target": targets}, {"completion": torch.arange(6.0)})
+    seen: list[float] = []
+
+    def score(packed: Packed, part: Batch) -> Loss:
+        of_completion = part.per_completion["completion"]
+        assert torch.equal(part.per_target["target"], of_completion[packed.completion_T])
+        seen.extend(of_completion.tolist())
+        return Loss(torch.zeros(()), 1.0)
+
+    accumulate(batch, 20, score, backward=False)
+    assert sorted(seen) == list(range(6))
+    assert seen != list(range(6))
 
 
 def test_metrics_have_a_line_per_step(tiny_model_folder: Path, tmp_path: Path) -> None:

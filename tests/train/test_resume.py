@@ -22,7 +22,7 @@ from burnish.train.optimiser import make_optimiser
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.settings import OptimiserSettings
 
-from .conftest import chats, prepare, weights_of
+from .conftest import RECORDS_FOR, method_of, prepare, weights_of
 
 SETTINGS = {"batch_size": 3, "max_steps": 12, "checkpoint_every": 3}
 LORA_WITH_DROPOUT = {"kind": "lora", "rank": 4, "dropout": 0.2}
@@ -113,14 +113,20 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("adapter", "moment"),
+    ("method", "adapter", "moment"),
     [
-        pytest.param(LORA_WITH_DROPOUT, "in a step", id="lora"),
-        pytest.param("full", "in a checkpoint", id="full", marks=pytest.mark.slow),
-        pytest.param("qlora", "in a step", id="qlora", marks=pytest.mark.slow),
+        pytest.param("sft", LORA_WITH_DROPOUT, "in a step", id="lora"),
+        pytest.param("sft", "full", "in a checkpoint", id="full", marks=pytest.mark.slow),
+        pytest.param("sft", "qlora", "in a step", id="qlora", marks=pytest.mark.slow),
+        pytest.param("dpo", LORA_WITH_DROPOUT, "in a step", id="dpo"),
+        pytest.param("dpo", "full", "in a step", id="dpo-full", marks=pytest.mark.slow),
+        pytest.param("kto", LORA_WITH_DROPOUT, "in a checkpoint", id="kto", marks=pytest.mark.slow),
+        pytest.param("orpo", LORA_WITH_DROPOUT, "in a step", id="orpo", marks=pytest.mark.slow),
+        pytest.param("simpo", LORA_WITH_DROPOUT, "in a step", id="simpo", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
+    method: str,
     adapter: object,
     moment: str,
     tuned: Callable[..., TrainedModel],
@@ -130,7 +136,7 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
 ) -> None:
     if adapter == "qlora":
         pytest.importorskip("bitsandbytes")
-    settings = {**SETTINGS, "adapter": adapter}
+    settings = {**SETTINGS, "method": method, "adapter": adapter}
     whole = tuned(**settings)
     killed = RunFolder(tmp_path / "killed")
     _train_and_kill(killed, settings, tiny_model_folder, moment)
@@ -138,9 +144,13 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
     assert [line["step"] for line in read_metrics(killed.file("train/metrics.jsonl"))] == list(range(1, done + 1))
     torn = [".step-9.part"] if moment == "in a checkpoint" else []
     assert sorted(_names(killed)) == [*torn, "step-3", "step-6"]
+    reference = killed.file("train/reference.safetensors")
+    assert reference.exists() == (method in ("dpo", "kto"))
+    computed_at = reference.stat().st_mtime_ns if reference.exists() else 0
 
     resumed = tuned(resume=True, folder=killed, **settings)
     assert weights_of(killed, resumed) == weights_of(run, whole)
+    assert not computed_at or reference.stat().st_mtime_ns == computed_at
     ours, theirs = (read_metrics(one.file("train/metrics.jsonl")) for one in (killed, run))
     assert [line["step"] for line in ours] == list(range(1, 13))
     assert [line["loss"] for line in ours] == [line["loss"] for line in theirs]
@@ -153,7 +163,8 @@ def _names(run: RunFolder) -> list[str]:
 
 def _train_and_kill(run: RunFolder, settings: dict[str, object], model: Path, moment: str) -> None:
     """Train in a process of its own that stops at the given moment, says so, and is killed (SIGKILL) there."""
-    dataset = prepare(run, chats(12), chats(3))
+    records = RECORDS_FOR[method_of(settings)]
+    dataset = prepare(run, records(12), records(3))
     script = f"""
 import signal
 from pathlib import Path

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -48,6 +49,45 @@ def test_every_method_trains_every_adapter(
         else:
             after = PeftModel.from_pretrained(base, folder)(ids).logits
     assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("method", "metric"), [("dpo", "reward_margin"), ("simpo", "reward_margin"), ("orpo", "chosen_loss")]
+)
+def test_pairs_are_told_apart_after_some_steps(
+    method: str, metric: str, tuned: Callable[..., TrainedModel], run: RunFolder
+) -> None:
+    tuned(method=method, max_steps=12, batch_size=6, learning_rate=3e-3, heldout_loss_every=12)
+    first, *_, last = read_metrics(run.file("train/metrics.jsonl"))
+    assert last["loss"] < first["loss"]
+    assert last["heldout_reward_accuracy"] == 1.0
+    assert (last[metric] > first[metric]) == (metric == "reward_margin")
+
+
+def test_labelled_replies_are_told_apart_after_some_steps(tuned: Callable[..., TrainedModel], run: RunFolder) -> None:
+    tuned(method="kto", max_steps=16, batch_size=6, learning_rate=3e-3, heldout_loss_every=16)
+    first, *_, last = read_metrics(run.file("train/metrics.jsonl"))
+    assert last["loss"] < first["loss"]
+    assert last["heldout_reward_accuracy"] == 1.0
+    assert last["reward_chosen"] > last["reward_rejected"]
+    assert last["reference_point"] >= 0.0
+
+
+def test_the_reference_is_computed_for_the_visited_rows_alone_and_used_again(
+    tuned: Callable[..., TrainedModel], run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, object] = {"method": "dpo", "max_steps": 4, "batch_size": 2, "checkpoint_every": 2}
+    tuned(**settings)
+    with safe_open(run.file("train/reference.safetensors"), "pt") as file:
+        assert len(file.get_tensor("lengths")) == 8  # of 12 rows
+
+    def again(*_: object) -> torch.Tensor:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("burnish.train.engine.Engine._reference_now", again)
+    tuned(resume=True, **settings)
+    with pytest.raises(AssertionError, match="computed again"):
+        tuned(**settings)
 
 
 def test_what_is_written(tuned: Callable[..., TrainedModel], run: RunFolder) -> None:

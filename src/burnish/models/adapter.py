@@ -28,6 +28,15 @@ class Adapter(Protocol):
         `requires_grad` set on exactly the weights to be trained. Deterministic for a given seed."""
         ...
 
+    def add(self, module: nn.Module, name: str, seed: int) -> None:
+        """Put a second adapter of the same kind, called `name`, beside the first one on the same base weights, trained
+        as that is but not in force (`burnish.models.seats` switches).
+
+        Raises: ModelError when there is no such thing.
+        """
+        ...
+
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
-        """Write the trained weights as safetensors, with what plain peft or transformers needs to load them."""
+        """Write the policy's trained weights as safetensors, with what plain peft or transformers needs to load
+        them."""
         ...

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ from jinja2 import TemplateError
 
 from burnish.errors import ModelError, TrainError
 from burnish.models.groups import Completion, PromptGroup
-from burnish.records import Conversation, Message, Source
+from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Source
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"
@@ -99,6 +99,38 @@ class Encoder:
         except TemplateError as error:
             return Encoded(None, f"the chat template refused it: {error}", 0, record.source)
         return _cut(weighed, self.max_length, record.source)
+
+    def labelled(self, record: LabelledCompletion) -> Encoded:
+        """The record as a group of one completion whose label is 1.0 where it is desirable, else 0.0. Only the
+        completion weighs.
+
+        Raises: ModelError as `conversation` does.
+        """
+        encoded = self.conversation(continued(record.prompt, record.completion, record.source))
+        if encoded.group is None:
+            return encoded
+        (completion,) = encoded.group.completions
+        labelled = replace(completion, label=float(record.desirable))
+        return replace(encoded, group=replace(encoded.group, completions=(labelled,)))
+
+    def pair(self, record: PreferencePair) -> Encoded:
+        """The record as a group of two completions, the chosen one (label 1.0) first; the prompt is what both begin
+        with, and never reaches into what weighs. Each side, with its prompt, has `max_length` tokens. A pair is dropped
+        when either side has no token left to train on, or when both have come to be the same.
+
+        Raises: ModelError as `conversation` does.
+        """
+        sides = [self.conversation(side) for side in pair_sides(record)]
+        truncated = sum(side.tokens_truncated for side in sides)
+        groups = [side.group for side in sides]
+        for name, side in zip(("chosen", "rejected"), sides, strict=True):
+            if side.group is None:
+                return Encoded(None, f"{name}: {side.dropped}", truncated, record.source)
+        group = _joined([group for group in groups if group is not None])
+        if group.completions[0].tokens == group.completions[1].tokens:
+            why = f"max_length {self.max_length} cuts it to" if truncated else "its tokens are"
+            return Encoded(None, f"{why} the same for chosen and rejected", truncated, record.source)
+        return Encoded(group, "", truncated, record.source)
 
     def prompt(self, messages: Sequence[Message], tools: str = "") -> tuple[int, ...]:
         """Token ids of a chat up to where the assistant's reply begins.
@@ -216,6 +248,19 @@ def end_of_turn(tokenizer: Any) -> int | None:
     return int(tokens[0]) if tokens and tokens[0] in known else None
 
 
+def continued(prompt: Sequence[Message], completion: Sequence[Message], source: Source) -> Conversation:
+    """A chat of which the completion alone is trained."""
+    return Conversation((*(replace(message, trained=False) for message in prompt), *completion), source)
+
+
+def pair_sides(record: PreferencePair) -> tuple[Conversation, Conversation]:
+    """The two chats that a pair stands for, the chosen one first."""
+    return (
+        continued(record.prompt, record.chosen, record.source),
+        continued(record.prompt, record.rejected, record.source),
+    )
+
+
 def check(encoder: Encoder, rows: Sequence[Encoded]) -> None:
     """Refuse a run that would train nothing, never teach the model to stop, or begin every row with two
     begin-of-sequence tokens. `rows` is a sample, or all rows.
@@ -223,6 +268,8 @@ def check(encoder: Encoder, rows: Sequence[Encoded]) -> None:
     Raises: TrainError saying which of these it is.
     """
     groups = [row.group for row in rows if row.group is not None]
+    if groups and not any(group.completions for group in groups):
+        return  # prompts alone: what is trained is yet to be written
     if not groups:
         reasons = sorted({row.dropped for row in rows})
         raise TrainError(
@@ -292,6 +339,22 @@ def _cut(weighed: _Weighed, max_length: int, source: Source) -> Encoded:
         return Encoded(None, f"max_length {max_length} cuts it before the first token to train on", last - kept, source)
     completion = Completion(weighed.tokens[first:kept], weighed.weights[first:kept])
     return Encoded(PromptGroup(weighed.tokens[:first], (completion,)), "", last - kept, source)
+
+
+def _joined(sides: Sequence[PromptGroup]) -> PromptGroup:
+    """Two groups of one completion as one group of two. A tokenizer may join a prompt's last character to a reply's
+    first, so the prompts can differ at their end; what isn't common to both goes to the completions, weighing nothing.
+    """
+    first, second = (side.prompt for side in sides)
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(map(len, (first, second)))
+    )
+    completions = []
+    for label, side in zip((1.0, 0.0), sides, strict=True):
+        rest = side.prompt[shared:]
+        (own,) = side.completions
+        completions.append(Completion((*rest, *own.tokens), (0.0,) * len(rest) + own.weights, label))
+    return PromptGroup(first[:shared], tuple(completions))
 
 
 def _meets(offset: tuple[int, int], span: tuple[int, int]) -> bool:

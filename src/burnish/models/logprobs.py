@@ -9,7 +9,8 @@ Axes: S tokens of the packed row, T targets, D hidden size, V vocabulary, C comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -40,13 +41,22 @@ _packs: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 class ScoredGroups:
     """`logprobs_T` (fp32, with a gradient where the model has one) and `weights_T` (fp32, never 0) of the targets of
     all completions laid end to end; `completion_T` says whose each is, `group_of_completion_C` the group of each
-    completion."""
+    completion. `values_T` is the value head's estimate before each target, where there is a value head. `per_target`
+    (T, ...) and `per_completion` (C, ...) hold whatever numbers a method laid beside its groups, by name."""
 
     logprobs_T: torch.Tensor
     weights_T: torch.Tensor
     completion_T: torch.Tensor
     num_completions: int
     group_of_completion_C: torch.Tensor
+    values_T: torch.Tensor | None = None
+    per_target: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    per_completion: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def sums(self, numbers_T: torch.Tensor) -> torch.Tensor:
+        """Numbers of targets, weighted and added up by completion, (C,)."""
+        zeros_C = numbers_T.new_zeros(self.num_completions)
+        return zeros_C.index_add(0, self.completion_T, numbers_T * self.weights_T)
 
 
 def token_logprobs(model: nn.Module, packed: Packed) -> ScoredGroups:
@@ -77,22 +87,44 @@ def packs(model: nn.Module) -> bool:
     return _packs[base]
 
 
+def target_states(model: nn.Module, packed: Packed) -> torch.Tensor:
+    """The decoder's last hidden state, norm applied, at the place that predicts each target: (T, D)."""
+    row, found = packed.to(device_of(model)), parts(model)
+    if packs(model):
+        return _packed_states(found, row, PackedLayout(row.groups))
+    tokens_CL, mask_CL = _padded(row)
+    hidden_CLD = found.decoder(input_ids=tokens_CL, attention_mask=mask_CL, use_cache=False).last_hidden_state
+    return cast(torch.Tensor, hidden_CLD[row.completion_T, row.positions_S[row.sources_T]])
+
+
 def _packed_logprobs(model_parts: Parts, row: Packed) -> torch.Tensor:
     return _run_packed(model_parts, row, PackedLayout(row.groups))
 
 
 def _run_packed(model_parts: Parts, row: Packed, layout: Layout) -> torch.Tensor:
-    hidden_SD = model_parts.decoder(
+    return head_logprobs(model_parts, _packed_states(model_parts, row, layout), row.targets_T)
+
+
+def _packed_states(model_parts: Parts, row: Packed, layout: Layout) -> torch.Tensor:
+    hidden_SD: torch.Tensor = model_parts.decoder(
         input_ids=row.tokens_S[None],
         position_ids=row.positions_S[None],
         attention_mask=unused_mask(row.tokens_S.device, model_parts.base.dtype),
         use_cache=False,
         layout=layout,
     ).last_hidden_state[0]
-    return head_logprobs(model_parts, hidden_SD.index_select(0, row.sources_T), row.targets_T)
+    return hidden_SD.index_select(0, row.sources_T)
 
 
 def _padded_logprobs(model_parts: Parts, row: Packed) -> torch.Tensor:
+    tokens_CL, mask_CL = _padded(row)
+    logits_CLV = model_parts.base(input_ids=tokens_CL, attention_mask=mask_CL, use_cache=False).logits
+    logits_TV = logits_CLV[row.completion_T, row.positions_S[row.sources_T]]
+    return cast(torch.Tensor, logits_TV.float().log_softmax(-1).gather(1, row.targets_T[:, None])[:, 0])
+
+
+def _padded(row: Packed) -> tuple[torch.Tensor, torch.Tensor]:
+    """One right-padded sequence per completion, (C, L), and where it isn't padding."""
     sequences: list[torch.Tensor] = []
     start = 0
     for group in row.groups:
@@ -104,9 +136,7 @@ def _padded_logprobs(model_parts: Parts, row: Packed) -> torch.Tensor:
         start += group.length
     tokens_CL = pad_sequence(sequences, batch_first=True)
     mask_CL = pad_sequence([torch.ones_like(sequence) for sequence in sequences], batch_first=True)
-    logits_CLV = model_parts.base(input_ids=tokens_CL, attention_mask=mask_CL, use_cache=False).logits
-    logits_TV = logits_CLV[row.completion_T, row.positions_S[row.sources_T]]
-    return cast(torch.Tensor, logits_TV.float().log_softmax(-1).gather(1, row.targets_T[:, None])[:, 0])
+    return tokens_CL, mask_CL
 
 
 @dataclass(frozen=True, slots=True)

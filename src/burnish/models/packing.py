@@ -89,8 +89,14 @@ def lay_out(groups: Sequence[PromptGroup]) -> Packed:
 
 
 def pack(groups: Sequence[PromptGroup], token_budget: int) -> list[Packed]:
-    """The groups in as few rows as first-fit-decreasing finds, each of at most `token_budget` tokens; a group that is
-    longer has a row of its own. Within a row, groups keep their order; every group is in exactly one row."""
+    """The groups laid out in the rows that `arrange` finds."""
+    return [lay_out([groups[index] for index in row]) for row in arrange(groups, token_budget)]
+
+
+def arrange(groups: Sequence[PromptGroup], token_budget: int) -> list[list[int]]:
+    """Which groups, by index, share a row: as few rows as first-fit-decreasing finds, each of at most `token_budget`
+    tokens; a group that is longer has a row of its own. Within a row, groups keep their order; every group is in
+    exactly one row."""
     rows: list[list[int]] = []
     room: list[int] = []
     for index in sorted(range(len(groups)), key=lambda i: (-groups[i].num_tokens, i)):
@@ -102,4 +108,4 @@ def pack(groups: Sequence[PromptGroup], token_budget: int) -> list[Packed]:
         else:
             rows[row].append(index)
             room[row] -= size
-    return [lay_out([groups[index] for index in sorted(row)]) for row in rows]
+    return [sorted(row) for row in rows]

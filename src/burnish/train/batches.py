@@ -54,18 +54,24 @@ class Rows:
         self._weights = array("f")
         self._lengths: list[tuple[int, ...]] = []
         self._starts: list[int] = []
+        self._labels: dict[int, tuple[float, ...]] = {}
+        self._notes: dict[int, str] = {}
         self._num_targets = 0
 
     def append(self, group: PromptGroup) -> None:
         """Add one row."""
+        if group.note:
+            self._notes[len(self)] = group.note
+        if any(completion.label for completion in group.completions):
+            self._labels[len(self)] = tuple(completion.label for completion in group.completions)
         self._starts.append(len(self._tokens))
         self._lengths.append((len(group.prompt), *(len(c.tokens) for c in group.completions)))
+        self._num_targets += group.num_targets
         self._tokens.extend(group.prompt)
         self._weights.extend([0.0] * len(group.prompt))
         for completion in group.completions:
             self._tokens.extend(completion.tokens)
             self._weights.extend(completion.weights)
-            self._num_targets += sum(map(bool, completion.weights))
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -77,7 +83,12 @@ class Rows:
             stop = start + length
             pieces.append((tuple(self._tokens[start:stop]), tuple(self._weights[start:stop])))
             start = stop
-        return PromptGroup(pieces[0][0], tuple(Completion(tokens, weights) for tokens, weights in pieces[1:]))
+        labels = self._labels.get(index, (0.0,) * (len(pieces) - 1))
+        return PromptGroup(
+            pieces[0][0],
+            tuple(Completion(*piece, label) for piece, label in zip(pieces[1:], labels, strict=True)),
+            self._notes.get(index, ""),
+        )
 
     @property
     def num_tokens(self) -> int:

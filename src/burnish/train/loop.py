@@ -1,7 +1,8 @@
-"""The one loop: groups of rows in, packed micro-batches through the model, one optimiser step out.
+"""The one loop: rows in, packed micro-batches through the model, moved weights out.
 
-The method says what the loss is, the adapter has said which weights move; the loop knows neither. Sums of loss and of
-weight are accumulated over a step's micro-batches and divided once, so that how a step is split changes nothing but
+A step takes the next rows; the method makes one batch or several of them, and each is one update of the weights. The
+method says what the loss is, the adapter has said which weights move; the loop knows neither. Sums of loss and of
+weight are accumulated over an update's micro-batches and divided once, so that how a batch is split changes nothing but
 speed and memory.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import torch
 from torch import nn
@@ -25,11 +27,13 @@ from burnish.models.device import (
     synchronise,
 )
 from burnish.models.groups import PromptGroup
-from burnish.models.logprobs import token_logprobs
-from burnish.models.packing import Packed, pack
+from burnish.models.logprobs import ScoredGroups, token_logprobs
+from burnish.models.packing import Packed, arrange, lay_out
+from burnish.models.seats import target_values
 from burnish.train.batches import DataOrder, Rows, step_seed
+from burnish.train.engine import Engine, evaluating, memory_told
 from burnish.train.interrupt import interruptible
-from burnish.train.method import Loss, Method
+from burnish.train.method import Batch, Loss, Mean, Method
 from burnish.train.metrics_log import MetricsLog
 from burnish.train.optimiser import finish_gradient, learning_rate
 from burnish.train.resume import Checkpoints, Progress
@@ -39,14 +43,11 @@ from burnish.train.tracking import Trackers
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What is trained on what; none of it changes during a run but the weights and the optimiser's state. `dtype` is
-    the type of matrix products."""
+    """What is trained on what; none of it changes during a run but the weights and the optimiser's state."""
 
-    module: nn.Module
+    engine: Engine
     weights: dict[str, nn.Parameter]
     optimiser: torch.optim.Optimizer
-    device: torch.device
-    dtype: torch.dtype
     method: Method
     rows: Rows
     heldout: Rows
@@ -54,16 +55,25 @@ class Work:
     settings: ResolvedTrainSettings
     seed: int
 
+    @property
+    def module(self) -> nn.Module:
+        """The model."""
+        return self.engine.module
+
+    def rows_of(self, step: int) -> list[PromptGroup]:
+        """The rows of a step."""
+        return [self.rows[row] for row in self.order.rows(step)]
+
 
 @dataclass
 class Sums:
-    """What adds up over micro-batches. `metrics` are a method's own."""
+    """What adds up over micro-batches, and over the updates of a step. `metrics` are a method's own."""
 
     total: float = 0.0
     weight: float = 0.0
     tokens: int = 0
     targets: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Mean] = field(default_factory=dict)
 
     def add(self, loss: Loss, packed: Packed) -> None:
         """Count one micro-batch."""
@@ -71,13 +81,40 @@ class Sums:
         self.weight += loss.weight
         self.tokens += len(packed.tokens_S)
         self.targets += len(packed.targets_T)
-        for name, value in loss.metrics.items():
-            self.metrics[name] = self.metrics.get(name, 0.0) + value
+        self.note(loss.metrics)
+
+    def include(self, other: Sums) -> None:
+        """Count another update."""
+        self.total += other.total
+        self.weight += other.weight
+        self.tokens += other.tokens
+        self.targets += other.targets
+        self.note(other.metrics)
+
+    def note(self, metrics: Mapping[str, Mean]) -> None:
+        """Add a method's metrics."""
+        for name, value in metrics.items():
+            so_far = self.metrics.get(name, Mean(0.0, 0.0))
+            self.metrics[name] = Mean(so_far.total + value.total, so_far.count + value.count)
 
     @property
     def loss(self) -> float:
         """The mean loss."""
         return self.total / self.weight if self.weight else math.nan
+
+    def shown(self, prefix: str = "") -> dict[str, float]:
+        """The method's metrics as means; one that nothing was counted for is left out."""
+        return {f"{prefix}{name}": mean.total / mean.count for name, mean in self.metrics.items() if mean.count}
+
+
+def learn_reference(work: Work) -> None:
+    """Have the reference's log-probabilities computed for what the run will visit and for the held-out rows, where the
+    method knows beforehand. The weights must be those before training."""
+    visited = chain.from_iterable(work.method.compared(work.rows_of(step)) for step in range(work.settings.max_steps))
+    groups = chain(visited, work.method.compared([work.heldout[row] for row in range(len(work.heldout))]))
+    first = next(groups, None)
+    if first is not None:
+        work.engine.learn_reference(chain([first], groups), work.settings.num_samples + len(work.heldout))
 
 
 def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: MetricsLog, trackers: Trackers) -> Progress:
@@ -88,7 +125,7 @@ def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: Metric
     """
     settings = work.settings
     now = start
-    reset_peak_memory(work.device)
+    reset_peak_memory(work.engine.device)
     work.module.train()
     with interruptible() as interrupt, progress("Training (steps)", settings.max_steps) as bar:
         bar.advance(now.step)
@@ -106,31 +143,35 @@ def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: Metric
     return now
 
 
-def accumulate(
-    groups: Iterable[PromptGroup], token_budget: int, score: Callable[[Packed], Loss], *, backward: bool
-) -> Sums:
-    """Score groups in packed micro-batches of at most `token_budget` tokens, adding up losses and, where asked,
-    gradients."""
+def accumulate(batch: Batch, token_budget: int, score: Callable[[Packed, Batch], Loss], *, backward: bool) -> Sums:
+    """Score a batch in packed micro-batches of at most `token_budget` tokens, adding up losses and, where asked,
+    gradients. `score` gets each micro-batch packed and as the part of the batch that it is."""
     sums = Sums()
-    for packed in pack(list(groups), token_budget):
-        loss = score(packed)
+    for row in arrange(batch.groups, token_budget):
+        part = batch.part(row)
+        packed = lay_out(part.groups)
+        loss = score(packed, part)
         if backward:
             loss.total.backward()  # type: ignore[no-untyped-call]
         sums.add(loss, packed)
+    sums.note(batch.metrics)
     return sums
 
 
 def _step(work: Work, before: Progress) -> tuple[dict[str, float], Progress]:
-    """One optimiser step: its metrics, and the progress after it."""
+    """One step: its metrics, and the progress after it."""
     began = time.perf_counter()
     settings, step = work.settings, before.step
     rate = learning_rate(step, settings.max_steps, settings.learning_rate, settings.schedule)
     seed_everything(step_seed(work.seed, step))
-    work.optimiser.zero_grad(set_to_none=True)
-    groups = [work.rows[row] for row in work.order.rows(step)]
-    sums = _scored(work, groups, backward=True)
-    norm = _update(work, sums, rate, step + 1)
-    synchronise(work.device)
+    rows = work.rows_of(step)
+    sums, norm = Sums(), 0.0
+    for batch in work.method.batches(rows, work.engine, step):
+        work.optimiser.zero_grad(set_to_none=True)
+        update = _scored(work, batch, backward=True)
+        norm = max(norm, _update(work, update, rate, step + 1))
+        sums.include(update)
+    synchronise(work.engine.device)
     seconds = time.perf_counter() - began
     metrics = {
         "step": step + 1,
@@ -138,16 +179,17 @@ def _step(work: Work, before: Progress) -> tuple[dict[str, float], Progress]:
         "loss": sums.loss,
         "grad_norm": norm,
         "learning_rate": rate,
-        "rows": len(groups),
+        "rows": len(rows),
         "tokens": sums.tokens,
         "trained_tokens": sums.targets,
         "tokens_per_second": sums.tokens / seconds,
         "seconds": seconds,
-        "peak_memory_bytes": peak_memory_bytes(work.device),
-        **{name: value / sums.weight for name, value in sums.metrics.items()},
+        "peak_memory_bytes": peak_memory_bytes(work.engine.device),
+        **sums.shown(),
     }
     if settings.heldout_loss_every and (step + 1) % settings.heldout_loss_every == 0 and len(work.heldout):
-        metrics["heldout_loss"] = heldout_loss(work)
+        held_out = heldout(work, step + 1)
+        metrics |= {"heldout_loss": held_out.loss, **held_out.shown("heldout_")}
     after = Progress(
         step=step + 1,
         tokens_seen=before.tokens_seen + sums.tokens,
@@ -176,27 +218,33 @@ def _update(work: Work, sums: Sums, rate: float, step: int) -> float:
 
 
 @torch.no_grad()
-def heldout_loss(work: Work) -> float:
-    """The mean loss over the held-out rows."""
-    work.module.eval()
-    sums = _scored(work, (work.heldout[row] for row in range(len(work.heldout))), backward=False)
-    work.module.train()
-    return sums.loss
+def heldout(work: Work, step: int) -> Sums:
+    """Loss and metrics of the held-out rows, in the first batch that the method makes of them."""
+    rows = [work.heldout[row] for row in range(len(work.heldout))]
+    with evaluating(work.module):
+        batch = next(iter(work.method.batches(rows, work.engine, step)))
+        return _scored(work, batch, backward=False)
 
 
-def _scored(work: Work, groups: Iterable[PromptGroup], *, backward: bool) -> Sums:
-    def score(packed: Packed) -> Loss:
-        with autocast(work.device, work.dtype):
-            return work.method.loss(token_logprobs(work.module, packed))
+def _scored(work: Work, batch: Batch, *, backward: bool) -> Sums:
+    engine = work.engine
 
-    try:
-        return accumulate(groups, work.settings.token_budget, score, backward=backward)
-    except torch.OutOfMemoryError as error:
-        raise TrainError(
-            f"{work.device}: out of memory with up to {work.settings.token_budget:,} tokens at once; training stopped, "
-            "earlier checkpoints are intact",
-            hint="lower train.token_budget (the result stays the same), train.max_length, or use the adapter qlora",
-        ) from error
+    def score(packed: Packed, part: Batch) -> Loss:
+        with autocast(engine.device, engine.dtype):
+            return work.method.loss(_with_numbers(engine, token_logprobs(engine.module, packed), packed, part))
+
+    with memory_told(engine.device, work.settings.token_budget):
+        return accumulate(batch, work.settings.token_budget, score, backward=backward)
+
+
+def _with_numbers(engine: Engine, scored: ScoredGroups, packed: Packed, part: Batch) -> ScoredGroups:
+    """The values, where there is a value head, and what the method laid beside its groups."""
+    return replace(
+        scored,
+        values_T=target_values(engine.module, engine.value_head, packed) if engine.value_head else None,
+        per_target={name: numbers.to(engine.device) for name, numbers in part.per_target.items()},
+        per_completion={name: numbers.to(engine.device) for name, numbers in part.per_completion.items()},
+    )
 
 
 def _not_finite(what: str, value: float, step: int) -> TrainError:

@@ -1,34 +1,67 @@
 """What a training method is: it says which groups to learn from, and what the loss of scored groups is.
 
-It knows nothing of adapters, devices, packing or the loop.
+It knows nothing of adapters, devices, packing or the loop. An offline method learns from its rows as they are; one that
+samples asks the engine for completions, scores them, and lays its numbers (advantages, old log-probabilities) beside
+them. Several batches from one call are several updates from one rollout.
 
-Axes: T target tokens of all completions laid end to end, C completions, G groups.
+Axes: T target tokens of all completions laid end to end, C completions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from typing import Literal, Protocol, TypeAlias
 
 import torch
 
 from burnish.models.chat_template import Encoded, Encoder
+from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups
 from burnish.records import Record
+from burnish.train.engine import Engine
 
-Role: TypeAlias = Literal["reference", "reward", "value", "teacher"]
+Role: TypeAlias = Literal["reference", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean in the making: sums and counts add up over micro-batches and updates, and are divided when shown."""
+
+    total: float
+    count: float = 1.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update learns from: groups, and numbers beside them by name. `per_target` (T, ...) goes over the
+    targets of all groups laid end to end, `per_completion` (C, ...) over their completions; they come back in
+    `ScoredGroups`, however the groups were packed. `metrics` are of the batch itself, such as a rollout's rewards."""
+
+    groups: Sequence[PromptGroup]
+    per_target: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    per_completion: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    metrics: Mapping[str, Mean] = field(default_factory=dict)
+
+    def part(self, indices: Sequence[int]) -> Batch:
+        """The groups of these indices, with their numbers."""
+        return Batch(
+            [self.groups[index] for index in indices],
+            _part(self.per_target, [group.num_targets for group in self.groups], indices) if self.per_target else {},
+            _part(self.per_completion, [len(group.completions) for group in self.groups], indices),
+        )
 
 
 @dataclass(frozen=True)
 class Loss:
     """A micro-batch's contribution. `total` is a scalar tensor with a gradient: a sum, not a mean. The loop adds up
-    totals and `weight` over the micro-batches of a step and divides once, so that any split equals the whole batch.
-    `metrics` are sums too, divided by the summed weight when they are shown."""
+    totals and `weight` over the micro-batches of an update and divides once, so that any split equals the whole
+    batch."""
 
     total: torch.Tensor
     weight: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Mean] = field(default_factory=dict)
 
 
 class Method(Protocol):
@@ -36,13 +69,38 @@ class Method(Protocol):
 
     @property
     def roles(self) -> frozenset[Role]:
-        """Further models that it needs beside the policy."""
+        """What it needs beside the policy: the reference (the model before training), a value head with an adapter of
+        its own."""
+        ...
+
+    @property
+    def learning_rate_share(self) -> float:
+        """The share of instruction tuning's learning rate that "auto" takes."""
         ...
 
     def encode(self, record: Record, encoder: Encoder) -> Encoded:
         """The record as a prompt group, with what truncation took; or why it was dropped."""
         ...
 
+    def compared(self, rows: Sequence[PromptGroup]) -> Sequence[PromptGroup]:
+        """The groups whose log-probabilities under the reference `batches` will ask for, given these rows; none where
+        they can't be known beforehand. The loop has them computed once, before the first step."""
+        ...
+
+    def batches(self, rows: Sequence[PromptGroup], engine: Engine, step: int) -> Iterable[Batch]:
+        """The batches of one step, from the step's rows. The model moves once after each; the next is asked for only
+        then."""
+        ...
+
     def loss(self, scored: ScoredGroups) -> Loss:
         """The loss of one packed micro-batch."""
         ...
+
+
+def _part(
+    numbers: Mapping[str, torch.Tensor], lengths: Sequence[int], indices: Sequence[int]
+) -> dict[str, torch.Tensor]:
+    """The numbers of some groups out of those of all, each group having `lengths` of them."""
+    starts = [0, *accumulate(lengths)]
+    places = list(chain.from_iterable(range(starts[index], starts[index + 1]) for index in indices))
+    return {name: values[torch.tensor(places, dtype=torch.int64)] for name, values in numbers.items()}

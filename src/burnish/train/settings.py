@@ -87,13 +87,20 @@ def resolve_length(settings: TrainSettings, context: int | None) -> int:
 
 
 def resolve(
-    settings: TrainSettings, *, rows: int, form: Literal["adapter", "model"], context: int | None, device: str
+    settings: TrainSettings,
+    *,
+    rows: int,
+    form: Literal["adapter", "model"],
+    context: int | None,
+    device: str,
+    rate_share: float = 1.0,
 ) -> ResolvedTrainSettings:
     """Put a value wherever "auto" stands.
 
     `rows` are left after filtering; `form` is what the adapter saves (whole models take a tenth of an adapter's
-    learning rate); `context` is the model's own limit in tokens, or None; `device` is a type such as "cpu". A
-    checkpoint is due ten times a run by default, but no oftener than every 10 steps and no seldomer than every 200.
+    learning rate); `context` is the model's own limit in tokens, or None; `device` is a type such as "cpu";
+    `rate_share` is the method's share of the learning rate. A checkpoint is due ten times a run by default, but no
+    oftener than every 10 steps and no seldomer than every 200.
     """
     budget, rate, every = settings.token_budget, settings.learning_rate, settings.checkpoint_every
     samples = settings.max_steps * settings.batch_size if settings.max_steps else math.ceil(rows * settings.epochs)
@@ -105,7 +112,7 @@ def resolve(
             "num_samples": samples,
             "max_length": resolve_length(settings, context),
             "token_budget": TOKEN_BUDGET.get(device, ACCELERATOR_TOKEN_BUDGET) if budget == "auto" else budget,
-            "learning_rate": LEARNING_RATE[form] if rate == "auto" else rate,
+            "learning_rate": LEARNING_RATE[form] * rate_share if rate == "auto" else rate,
             "checkpoint_every": min(max(10, steps // 10), 200) if every == "auto" else every,
         }
     )

@@ -21,20 +21,24 @@ from burnish.models.adapter import Adapter
 from burnish.models.chat_template import Encoder
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
+from burnish.models.seats import VALUE, value_head
 from burnish.models.settings import ModelSettings
 from burnish.records import Record, content_digest
 from burnish.run_folder import RunFolder
-from burnish.train.batches import DataOrder, Rows
+from burnish.train.batches import DataOrder, Rows, step_seed
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
-from burnish.train.loop import Work, run_steps
+from burnish.train.engine import Engine
+from burnish.train.loop import Work, learn_reference, run_steps
 from burnish.train.method import Method
 from burnish.train.metrics_log import metrics_log
 from burnish.train.optimiser import make_optimiser, trained_weights
+from burnish.train.reference import ReferenceLogprobs
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
 from burnish.train.tracking import Trackers
 
 METRICS = "train/metrics.jsonl"
+REFERENCE = "train/reference.safetensors"
 _NO_PART_IN_THE_RESULT = {"trackers", "checkpoint_every", "keep_checkpoints", "heldout_loss_every", "heldout_rows"}
 
 
@@ -48,7 +52,8 @@ def train(
     resume: bool,
 ) -> TrainedModel:
     """Tune the model on the prepared rows but those whose "file:line" is in `quarantined`. Writes train/settings.json,
-    metrics.jsonl, checkpoints/, adapter/ or model/, and train.json last.
+    metrics.jsonl, checkpoints/, reference.safetensors where the method compares with the model before training,
+    adapter/ or model/, and train.json last.
 
     With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
     run has, bit for bit on the same machine; without, begins anew.
@@ -65,14 +70,25 @@ def train(
     context = context_length(loaded)
     encoder = Encoder(loaded.tokenizer, resolve_length(settings, context))
     encoding, heldout = _encode(settings, dataset, quarantined, run, method, encoder)
-    resolved = resolve(settings, rows=len(encoding.rows), form=adapter.form, context=context, device=loaded.device.type)
+    resolved = resolve(
+        settings,
+        rows=len(encoding.rows),
+        form=adapter.form,
+        context=context,
+        device=loaded.device.type,
+        rate_share=method.learning_rate_share,
+    )
     key = _key(resolved, loaded, dataset, quarantined, seed)
     checkpoints = Checkpoints(run.file("train/checkpoints"), key, resolved.keep_checkpoints)
     if not resume:
         _begin_anew(run, checkpoints)
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
     module = adapter.apply(loaded, seed)
-    work = _work(module, loaded, method, encoding.rows, heldout, resolved, seed)
+    known = ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded, adapter))
+    engine = _engine(module, loaded, adapter, method, encoder, resolved, known, seed)
+    work = _work(engine, method, encoding.rows, heldout, resolved, seed)
+    if "reference" in method.roles:
+        learn_reference(work)
     done = _run(work, run, checkpoints, trackers)
     path = _save(adapter, module, loaded, run)
     result = TrainedModel(
@@ -120,26 +136,47 @@ def _encode(
     return encoding, encode_rows(heldout, count, (), method, encoder, "Encoding held-out rows").rows
 
 
-def _work(
+def _engine(
     module: nn.Module,
     loaded: LoadedModel,
+    adapter: Adapter,
     method: Method,
-    rows: Rows,
-    heldout: Rows,
+    encoder: Encoder,
     settings: ResolvedTrainSettings,
+    known: ReferenceLogprobs,
     seed: int,
+) -> Engine:
+    """The model with all the seats that the method needs."""
+    needs_value = "value" in method.roles
+    if needs_value:
+        adapter.add(module, VALUE, step_seed(seed, 0))
+    return Engine(
+        module=module,
+        device=loaded.device,
+        dtype=loaded.dtype,
+        tokenizer=loaded.tokenizer,
+        token_budget=settings.token_budget,
+        max_length=encoder.max_length,
+        known=known,
+        value_head=value_head(module) if needs_value else None,
+        seed=seed,
+    )
+
+
+def _work(
+    engine: Engine, method: Method, rows: Rows, heldout: Rows, settings: ResolvedTrainSettings, seed: int
 ) -> Work:
-    weights = trained_weights(module)
+    weights = trained_weights(engine.module)
+    if engine.value_head:
+        weights |= {f"value_head.{name}": weight for name, weight in engine.value_head.named_parameters()}
     for weight in weights.values():
         # Small updates vanish in 16-bit weights, so what is trained is held in 32 bits; products stay in the model's
         # type.
         weight.data = weight.data.to(torch.promote_types(weight.dtype, torch.float32))
     return Work(
-        module=module,
+        engine=engine,
         weights=weights,
         optimiser=make_optimiser(weights.values(), settings.optimiser),
-        device=loaded.device,
-        dtype=loaded.dtype,
         method=method,
         rows=rows,
         heldout=heldout,
@@ -163,7 +200,7 @@ def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Tracker
 
 def _begin_anew(run: RunFolder, checkpoints: Checkpoints) -> None:
     checkpoints.clear()
-    for file in (METRICS, "train/train.json"):
+    for file in (METRICS, REFERENCE, "train/train.json"):
         run.file(file).unlink(missing_ok=True)
     for folder in ("train/adapter", "train/model"):
         shutil.rmtree(run.file(folder), ignore_errors=True)
@@ -182,6 +219,11 @@ def _key(
         sorted(quarantined),
         seed,
     )
+
+
+def _reference_key(loaded: LoadedModel, adapter: Adapter) -> str:
+    """A digest of all that the reference's log-probabilities follow from, beside the groups themselves."""
+    return content_digest(loaded.identity.digest, adapter.quantise, str(loaded.dtype), loaded.device.type)
 
 
 def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFolder) -> Path:

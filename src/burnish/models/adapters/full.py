@@ -8,6 +8,7 @@ from typing import Literal, cast
 from torch import nn
 from transformers import PreTrainedModel
 
+from burnish.errors import ModelError
 from burnish.models.hub import quiet
 from burnish.models.load import LoadedModel
 from burnish.settings import PluginSettings
@@ -39,6 +40,14 @@ class Full:
         """The model itself; nothing in it is random, so `seed` plays no part."""
         loaded.model.requires_grad_(True)
         return loaded.model
+
+    def add(self, module: nn.Module, name: str, seed: int) -> None:
+        """Raises: ModelError, since a second set of all weights would be a second model."""
+        raise ModelError(
+            f"adapter full: got a method that needs a {name} model beside the tuned one, expected an adapter that "
+            "leaves the base weights as they are; nothing was trained",
+            hint="set train.adapter: lora, or qlora",
+        )
 
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
         """Write safetensors, configuration, generation settings and tokeniser."""

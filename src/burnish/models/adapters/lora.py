@@ -7,6 +7,8 @@ Dettmers et al., "QLoRA", 2023, section 4, rather than on the attention's query 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -58,18 +60,9 @@ class LoRA:
         """
         targets = self.settings.targets
         base_name, revision = _base_reference(loaded.identity)
-        config = LoraConfig(
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=base_name,
-            revision=revision,
-            r=self.settings.rank,
-            lora_alpha=self.settings.alpha,
-            lora_dropout=self.settings.dropout,
-            target_modules=targets if isinstance(targets, str) else list(targets),
-        )
-        devices = [loaded.device] if loaded.device.type == "cuda" else []
-        with quiet(), torch.random.fork_rng(devices):
-            torch.manual_seed(seed)
+        config = self._config()
+        config.base_model_name_or_path, config.revision = base_name, revision
+        with _seeded(seed, loaded.device):
             try:
                 module = get_peft_model(loaded.model, config)
             except ValueError as error:
@@ -82,12 +75,43 @@ class LoRA:
         assert isinstance(module, nn.Module)
         return module
 
+    def add(self, module: nn.Module, name: str, seed: int) -> None:
+        """A second adapter on the same layers, whose weights depend on `seed` alone."""
+        assert isinstance(module, PeftModel)
+        config = self._config()
+        first = module.peft_config["default"]
+        assert isinstance(first, LoraConfig)
+        config.target_modules = first.target_modules
+        with _seeded(seed, module.device):
+            module.add_adapter(name, config)
+        for parameter_name, weight in module.named_parameters():
+            if f".{name}." in parameter_name:
+                weight.requires_grad_(True)
+
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
-        """Write adapter_config.json and adapter_model.safetensors, and nothing else."""
+        """Write adapter_config.json and adapter_model.safetensors of the policy's adapter, and nothing else."""
         assert isinstance(module, PeftModel)
         with quiet():
-            module.save_pretrained(str(folder), save_embedding_layers=False)
+            module.save_pretrained(str(folder), selected_adapters=["default"], save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card: a release writes a real one
+
+    def _config(self) -> LoraConfig:
+        targets = self.settings.targets
+        return LoraConfig(
+            task_type="CAUSAL_LM",
+            r=self.settings.rank,
+            lora_alpha=self.settings.alpha,
+            lora_dropout=self.settings.dropout,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+        )
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers that follow from `seed` alone and leave no trace."""
+    with quiet(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _base_reference(identity: ModelIdentity) -> tuple[str, str | None]:

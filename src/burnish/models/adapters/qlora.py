@@ -51,6 +51,10 @@ class QLoRA:
         """
         return self._lora.apply(loaded, seed)
 
+    def add(self, module: nn.Module, name: str, seed: int) -> None:
+        """A second adapter, whose weights depend on `seed` alone."""
+        self._lora.add(module, name, seed)
+
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors: they fit the base at any precision."""
         self._lora.save(module, loaded, folder)

@@ -5,14 +5,17 @@ The mean is over all weighted tokens of a step, not over rows, so that every tra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from burnish.errors import DataError
 from burnish.models.chat_template import Encoded, Encoder
+from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups
 from burnish.records import Conversation, Record
 from burnish.settings import PluginSettings
-from burnish.train.method import Loss, Role
+from burnish.train.engine import Engine
+from burnish.train.method import Batch, Loss, Role
 
 
 class SFTSettings(PluginSettings):
@@ -34,6 +37,11 @@ class SFT:
         """None: it needs the policy alone."""
         return frozenset()
 
+    @property
+    def learning_rate_share(self) -> float:
+        """All of it."""
+        return 1.0
+
     def encode(self, record: Record, encoder: Encoder) -> Encoded:
         """The conversation, its assistant turns weighted.
 
@@ -46,6 +54,14 @@ class SFT:
                 hint="give data with messages, prompt and completion, or text; preferences need another method",
             )
         return encoder.conversation(record)
+
+    def compared(self, rows: Sequence[PromptGroup]) -> Sequence[PromptGroup]:
+        """None: there is no reference."""
+        return ()
+
+    def batches(self, rows: Sequence[PromptGroup], engine: Engine, step: int) -> list[Batch]:
+        """The rows as they are."""
+        return [Batch(rows)]
 
     def loss(self, scored: ScoredGroups) -> Loss:
         """The weighted negative log-probabilities, summed, and the sum of the weights."""
