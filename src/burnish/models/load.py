@@ -124,7 +124,9 @@ def load_model(
             model = _weights(identity, settings, options)
     except _LOAD_FAULTS as error:
         raise ModelError(f"model {settings.name!r} ({identity.path}): can't be loaded: {error}") from error
-    if not quantise:
+    if quantise:
+        _keep_gradients(model)
+    else:
         model.to(device)  # type: ignore[arg-type]  # transformers' decorated signature hides the plain one
     model.eval()  # type: ignore[no-untyped-call]
     return LoadedModel(model, tokenizer, identity, device, dtype)
@@ -271,6 +273,14 @@ def _four_bits(identity: ModelIdentity, dtype: torch.dtype) -> BitsAndBytesConfi
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
+
+
+def _keep_gradients(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for bfloat16 instructions of the CPU, as it would at the first
+    pass in evaluation mode: from then on no gradient flows through them, in training either, and nothing says so."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
 
 
 def _weights(identity: ModelIdentity, settings: ModelSettings, options: dict[str, Any]) -> PreTrainedModel:
