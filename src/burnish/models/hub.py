@@ -123,6 +123,8 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
+            # PEFT has ranks ready for a mixture's fused experts, which it doesn't count among the linear layers.
+            warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys", RuntimeWarning)
             yield
     finally:
         logging.getLogger("huggingface_hub").setLevel(hub_level)

@@ -14,6 +14,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import Field, PositiveInt
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
@@ -66,6 +67,7 @@ class LoRA:
             lora_alpha=self.settings.alpha,
             lora_dropout=self.settings.dropout,
             target_modules=targets if isinstance(targets, str) else list(targets),
+            fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in loaded.model.modules()),
         )
         devices = [loaded.device] if loaded.device.type == "cuda" else []
         with quiet(), torch.random.fork_rng(devices):
