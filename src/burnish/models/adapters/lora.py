@@ -20,24 +20,29 @@ from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.models.hub import is_commit, quiet
 from burnish.models.load import LoadedModel
+from burnish.models.vocabulary import is_tied, is_trained_as_one, token_ids, trained_rows
 from burnish.settings import PluginSettings
 
 Targets: TypeAlias = Literal["all-linear"] | tuple[str, ...]
+Vocabulary: TypeAlias = Literal["added", "all"]
 
 
 class LoRASettings(PluginSettings):
     """`alpha` scales the update by alpha / rank; by default twice the rank. `targets` are the names of layers (such as
-    q_proj), or "all-linear" for all linear layers but the output head."""
+    q_proj), or "all-linear" for all linear layers but the output head (a mixture's fused experts aren't among them).
+    `vocabulary` says what of embedding and output head is trained beside them: the rows of `model.add_tokens`, or all
+    rows, which are then saved whole with the adapter."""
 
     kind: Literal["lora"] = "lora"
     rank: int = Field(default=16, ge=1, le=1024)
     alpha: PositiveInt = Field(default_factory=lambda known: 2 * known["rank"])
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     targets: Targets = "all-linear"
+    vocabulary: Vocabulary = "added"
 
 
 class LoRA:
-    """Trains two small matrices beside each target layer, and saves those."""
+    """Trains two small matrices beside each target layer, and what is asked of the vocabulary, and saves those."""
 
     Settings = LoRASettings
 
@@ -55,10 +60,16 @@ class LoRA:
     def apply(self, loaded: LoadedModel, seed: int) -> nn.Module:
         """The model wrapped by PEFT, its base frozen; the adapter's weights depend on `seed` alone.
 
-        Raises: ModelError when the model has no layer of the names in `targets`.
+        Raises: ModelError when the model has no layer of the names in `targets`, or its vocabulary can't be trained.
         """
         targets = self.settings.targets
         base_name, revision = _base_reference(loaded.identity)
+        tied = is_tied(loaded.model)
+        rows = trained_rows(
+            loaded.model,
+            everything=self.settings.vocabulary == "all",
+            tokens=token_ids(loaded.tokenizer, loaded.form.add_tokens),
+        )
         config = LoraConfig(
             task_type="CAUSAL_LM",
             base_model_name_or_path=base_name,
@@ -68,6 +79,7 @@ class LoRA:
             lora_dropout=self.settings.dropout,
             target_modules=targets if isinstance(targets, str) else list(targets),
             fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in loaded.model.modules()),
+            **rows,
         )
         devices = [loaded.device] if loaded.device.type == "cuda" else []
         with quiet(), torch.random.fork_rng(devices):
@@ -82,13 +94,23 @@ class LoRA:
                 ) from error
         module.peft_config["default"].base_model_name_or_path = base_name
         assert isinstance(module, nn.Module)
+        if rows and tied != is_trained_as_one(loaded.model):
+            raise ModelError(
+                f"adapter vocabulary: {type(loaded.model).__name__} has one table for embedding and output head, which "
+                "PEFT would train apart; nothing was trained",
+                hint="use the adapter full",
+            )
         return module
 
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
-        """Write adapter_config.json and adapter_model.safetensors, and nothing else."""
+        """Write adapter_config.json and adapter_model.safetensors; where the base was prepared, also how
+        (`base_form`), and the tokeniser if tokens were added."""
         assert isinstance(module, PeftModel)
         with quiet():
             module.save_pretrained(str(folder), save_embedding_layers=False)
+            if loaded.form.add_tokens:
+                loaded.tokenizer.save_pretrained(str(folder))
+        loaded.form.write(folder)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card: a release writes a real one
 
 
