@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from burnish.artefacts import Artefact
+from burnish.artefacts import Drift
 from burnish.models.anatomy import device_of
 from burnish.models.chat_template import Encoder
 from burnish.records import Message
@@ -30,16 +30,6 @@ EXCHANGES: tuple[Exchange, ...] = (
     ("Is 17 a prime number?", "Yes: no whole number but 1 and 17 divides it."),
     ("How do I keep bread fresh?", "Keep it in a paper bag at room temperature, or slice and freeze it."),
 )
-
-
-class Drift(Artefact):
-    """Kullback-Leibler divergence (nats) of the second form's next-token distribution from the first's, mean and
-    largest over `positions`; `same_token` is the fraction of positions at which both find the same token likeliest."""
-
-    positions: int
-    mean: float
-    largest: float
-    same_token: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,30 +10,20 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import PeftModel
 from safetensors import safe_open
 
-from burnish.artefacts import Artefact, ModelIdentity
+from burnish.artefacts import Merge, ModelIdentity
 from burnish.errors import ModelError
 from burnish.models.base_form import BaseForm, read_base_form
 from burnish.models.device import DTYPES, pick_device, pick_dtype
-from burnish.models.drift import EXCHANGES, Drift, Exchange, drift, log_shares, rows_of
+from burnish.models.drift import EXCHANGES, Exchange, drift, log_shares, rows_of
 from burnish.models.hub import quiet
 from burnish.models.load import LoadedModel, dequantised, identify, load_model
 from burnish.models.settings import DRIFT_TOLERANCE, Dtype, ModelSettings
-
-
-class Merge(Artefact):
-    """What a merged model is: its base ("dequantised": ordinary weights of the values that the 4-bit ones stood for),
-    the type that its weights are stored in, and how far it is from base and adapter apart, as they were trained."""
-
-    base: Literal["as it was", "dequantised"]
-    stored: Dtype
-    drift: Drift
-    tolerance: float
 
 
 def merge_to_folder(
