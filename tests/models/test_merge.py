@@ -9,9 +9,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from burnish.errors import ModelError
+from burnish.models.adapters.qlora import QLoRA, QLoRASettings
+from burnish.models.drift import EXCHANGES, drift, log_shares, rows_of
 from burnish.models.load import identify, load_model
 from burnish.models.merge import merge_to_folder, stored_dtype
-from burnish.models.settings import ModelSettings
+from burnish.models.settings import DRIFT_TOLERANCE, ModelSettings
 
 TOKENS = torch.tensor([[1, 40, 41, 42, 43, 2]])
 
@@ -96,3 +98,40 @@ def test_another_base_or_a_folder_in_the_way_is_refused_and_nothing_written(
     (tmp_path / "merged").mkdir()
     with pytest.raises(ModelError, match="already exists"):
         merge_to_folder(base, tmp_path / "adapter", tmp_path / "merged")
+
+
+def test_rounding_is_measured_and_refused_above_a_tolerance(tiny_model_folder: Path, tmp_path: Path) -> None:
+    AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.bfloat16).save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(tiny_model_folder).save_pretrained(tmp_path / "base")
+    write_adapter(tmp_path / "base", tmp_path / "adapter")
+    base = ModelSettings(name=str(tmp_path / "base"))
+    merge = merge_to_folder(base, tmp_path / "adapter", tmp_path / "merged")
+    assert (merge.base, merge.stored) == ("as it was", "bfloat16")
+    assert 1e-9 < merge.drift.mean < 1e-3
+    with pytest.raises(ModelError, match="stored as bfloat16") as caught:
+        merge_to_folder(base, tmp_path / "adapter", tmp_path / "again", tolerance=merge.drift.mean / 2)
+    assert "release.form: adapter" in caught.value.hint
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "base", "merged"]
+
+
+@pytest.mark.slow
+def test_the_default_tolerance_tells_rounding_from_another_base(smollm2: Path, tmp_path: Path) -> None:
+    settings = ModelSettings(name=str(smollm2), device="cpu")
+    adapter = QLoRA(QLoRASettings(rank=4))
+    loaded = load_model(settings, quantise=True)
+    module = adapter.apply(loaded, seed=1)
+    rows = rows_of(loaded.tokenizer, EXCHANGES)
+    optimiser = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-3)
+    for row in rows:
+        optimiser.zero_grad()
+        module(input_ids=row.tokens[None], labels=row.tokens[None]).loss.backward()
+        optimiser.step()
+    adapter.save(module.eval(), loaded, tmp_path / "adapter")
+    trained = log_shares(module, rows)
+    merge = merge_to_folder(settings, tmp_path / "adapter", tmp_path / "merged", expected=identify(settings))
+    assert merge.drift.mean < DRIFT_TOLERANCE / 1000
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert drift(trained, log_shares(merged, rows)).mean < DRIFT_TOLERANCE / 1000
+    assert drift(trained, log_shares(merged.bfloat16().float(), rows)).mean < DRIFT_TOLERANCE / 10
+    whole = PeftModel.from_pretrained(load_model(settings).model, str(tmp_path / "adapter"))
+    assert drift(trained, log_shares(whole, rows)).mean > DRIFT_TOLERANCE * 5

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 from burnish.artefacts import AuditReport, DataFile, Dataset, DetectorSummary, Losses, TrainedModel
+from burnish.catalogue import build, settings_of
 from burnish.gate.settings import GateSettings
 from burnish.gate.stage import decide
-from burnish.models.adapters.full import Full, FullSettings
-from burnish.models.adapters.lora import LoRA, LoRASettings
 from burnish.models.load import identify, load_model
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder
@@ -49,10 +48,10 @@ def logits_of(model: Any) -> torch.Tensor:
     return found
 
 
-def _tuned(kind: Literal["lora", "full"], base: Path, folder: Path) -> Tuned:
+def _tuned(kind: Literal["lora", "qlora", "full"], base: Path, folder: Path) -> Tuned:
     settings = ModelSettings(name=str(base), dtype="float32", device="cpu")
-    loaded = load_model(settings)
-    adapter = LoRA(LoRASettings(rank=4)) if kind == "lora" else Full(FullSettings())
+    adapter = build("adapter", settings_of("adapter", kind if kind == "full" else {"kind": kind, "rank": 4}))
+    loaded = load_model(settings, quantise=adapter.quantise)
     module = adapter.apply(loaded, 0)
     torch.manual_seed(1)
     with torch.no_grad():
@@ -68,7 +67,7 @@ def _tuned(kind: Literal["lora", "full"], base: Path, folder: Path) -> Tuned:
         base=loaded.identity,
         path=f"train/{folder.name}",
         form=adapter.form,
-        digest=identify(settings.model_copy(update={"name": str(folder)})).digest,
+        digest=identify(settings.made_into(folder)).digest,
         steps=3,
         epochs=1.0,
         tokens_trained=30,
@@ -85,6 +84,12 @@ def _tuned(kind: Literal["lora", "full"], base: Path, folder: Path) -> Tuned:
 def lora_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """A LoRA adapter on the tiny model."""
     return _tuned("lora", tiny_model_folder, tmp_path_factory.mktemp("tuned") / "adapter")
+
+
+@pytest.fixture(scope="session")
+def qlora_model(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """A LoRA adapter on the tiny model in 4 bits; `logits` are of the two together."""
+    return _tuned("qlora", tiny_model_folder, tmp_path_factory.mktemp("tuned") / "adapter")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from burnish.artefacts import AuditReport, Dataset, Decision, Evaluation, ModelIdentity, TrainedModel
+from burnish.artefacts import AuditReport, Dataset, Decision, Drift, Evaluation, Merge, ModelIdentity, TrainedModel
+from burnish.models.base_form import BaseForm
 from burnish.release.model_card import Card, base_name, escaped, hub_id, model_card
 from burnish.run_folder import RunFolder
 
@@ -27,6 +28,8 @@ def card(passed_run: Callable[..., RunFolder], lora_model: Any) -> Card:
         evaluation=run.load("evaluate/evaluation.json", Evaluation),
         dataset=run.load("data/dataset.json", Dataset),
         audit=run.load("audit/audit.json", AuditReport),
+        merge=None,
+        base_form=BaseForm(),
     )
 
 
@@ -71,6 +74,8 @@ def test_hostile_text_is_shown_not_obeyed(card: Card) -> None:
             evaluation=card.evaluation.model_copy(update={"results": results, "judge": HOSTILE}),
             dataset=card.dataset.model_copy(update={"files": files}),
             audit=card.audit,
+            merge=None,
+            base_form=BaseForm(add_tokens=(HOSTILE,)),
         )
     )
     _, _, body = text.split("---\n", 2)
@@ -94,3 +99,28 @@ def test_what_a_base_is_called() -> None:
     assert hub_id(adapter) == "HuggingFaceTB/SmolLM2-135M-Instruct"
     local = ModelIdentity(name="/home/someone/my-model", path="/home/someone/my-model", digest="2" * 64)
     assert (hub_id(local), base_name(local)) == ("", "my-model")
+
+
+def test_an_adapter_says_what_it_wants_of_its_base(card: Card) -> None:
+    form = BaseForm(quantised="nf4", add_tokens=("<tool>", "<b>"))
+    text = model_card(Card(**{**vars(card), "base_form": form}))
+    assert "AutoTokenizer, BitsAndBytesConfig" in text
+    assert "quantization_config=four_bits)" in text
+    assert "base.resize_token_embeddings(" in text
+    assert "&lt;tool&gt;, &lt;b&gt;." in text
+    plain = model_card(card)
+    assert "BitsAndBytes" not in plain
+    assert "resize" not in plain
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [("dequantised", "values that the base's 4-bit"), ("as it was", "the base's weights, and")]
+)
+def test_what_merging_changed_is_told(card: Card, base: Any, said: str) -> None:
+    drift = Drift(positions=824, mean=7.8e-5, largest=1.1e-3, same_token=0.9976)
+    merge = Merge(base=base, stored="bfloat16", drift=drift, tolerance=0.01)
+    text = model_card(Card(**{**vars(card), "form": "merged", "merge": merge}))
+    assert said in text
+    for told in ("stored as bfloat16", "7.8e-05 nats", "0.0011 at most", "824 positions", "99.8%"):
+        assert told in text
+    assert "## Merging" not in model_card(card)

@@ -13,10 +13,10 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from burnish.artefacts import Decision
-from burnish.errors import GateRefusal, ReleaseError
+from burnish.artefacts import Decision, Merge
+from burnish.errors import GateRefusal, ModelError, ReleaseError
 from burnish.release.settings import ReleaseSettings
 from burnish.release.stage import release, released_before
 from burnish.release.verify import verify
@@ -60,6 +60,44 @@ def test_a_merged_model_loads_with_plain_transformers(
     assert AutoTokenizer.from_pretrained(made.path).chat_template
     report = verify(Path(made.path))
     assert report.ok, report.faults
+
+
+def test_a_qlora_adapter_is_merged_into_what_it_was_trained_on(
+    passed_run: Runs, lora_model: Any, qlora_model: Any, tmp_path: Path, logits: Logits
+) -> None:
+    made = release(MERGED, passed_run(qlora_model), tmp_path / "out")
+    loaded: Any = AutoModelForCausalLM.from_pretrained(made.path)
+    torch.testing.assert_close(logits(loaded), qlora_model.logits, rtol=1e-4, atol=1e-5)
+    whole = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(qlora_model.base), str(qlora_model.folder))
+    assert not torch.allclose(logits(whole), qlora_model.logits, atol=1e-2)
+    merge = Merge.model_validate_json((tmp_path / "out/evidence/merge.json").read_bytes())
+    assert (merge.base, merge.stored) == ("dequantised", "float32")
+    assert merge.drift.positions > 32
+    assert merge.drift.mean < 1e-6
+    assert "values that the base's 4-bit weights stand for" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert verify(tmp_path / "out").ok
+    release(MERGED, passed_run(lora_model, name="other"), tmp_path / "lora")
+    assert json.loads((tmp_path / "lora/evidence/merge.json").read_text())["base"] == "as it was"
+
+
+def test_a_qlora_adapter_says_that_it_wants_four_bits(
+    passed_run: Runs, qlora_model: Any, tmp_path: Path, logits: Logits
+) -> None:
+    made = release(ADAPTER, passed_run(qlora_model), tmp_path / "out")
+    assert json.loads((tmp_path / "out/burnish_base.json").read_text())["quantised"] == "nf4"
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
+    base = AutoModelForCausalLM.from_pretrained(qlora_model.base, quantization_config=four_bits)
+    whole = AutoModelForCausalLM.from_pretrained(qlora_model.base)
+    apart = [(logits(PeftModel.from_pretrained(b, made.path)) - qlora_model.logits).norm() for b in (base, whole)]
+    assert apart[0] < apart[1] / 5  # bitsandbytes computes in bfloat16 on some CPUs
+    assert verify(tmp_path / "out").ok
+
+
+def test_a_merge_that_moves_the_replies_is_refused(passed_run: Runs, qlora_model: Any, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="drifts") as caught:
+        release(ReleaseSettings(form="merged", drift_tolerance=1e-30), passed_run(qlora_model), tmp_path / "out")
+    assert "drift_tolerance" in caught.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_form_follows_what_was_trained(passed_run: Runs, full_model: Any, tmp_path: Path) -> None:

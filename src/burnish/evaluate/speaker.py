@@ -1,7 +1,7 @@
 """A model under evaluation as something that answers: its digest at once, its weights only when first needed.
 
-Base and tuned model share one copy of the weights: an adapter is merged into the base when the base has answered
-everything. Knows nothing of suites, metrics or caches.
+Base and tuned model share one copy of the weights where they can: an adapter is merged into the base when the base has
+answered everything. Knows nothing of suites, metrics or caches.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from peft import PeftModel
 from burnish.artefacts import ModelIdentity, TrainedModel
 from burnish.errors import EvaluationError
 from burnish.evaluate.reply_cache import Reply
+from burnish.models.base_form import read_base_form
 from burnish.models.generate import GenerationSettings, generate
 from burnish.models.groups import PromptGroup
 from burnish.models.hub import quiet
@@ -110,16 +111,16 @@ class Weights:
         return self._base
 
     def tuned(self) -> LoadedModel:
-        """The tuned model; takes the base's place."""
+        """The tuned model; takes the base's place. An adapter that was trained on 4-bit weights goes onto the values
+        that those stand for, and not onto the base's own."""
         if self._tuned is None:
-            if self._trained.form == "adapter":
+            if self._trained.form == "adapter" and not read_base_form(self._folder).quantised:
                 base = self.base()
                 with quiet():
                     merged = PeftModel.from_pretrained(base.model, str(self._folder)).merge_and_unload().eval()
                 self._tuned = LoadedModel(merged, base.tokenizer, base.identity, base.device, base.dtype)
             else:
                 self._base = None
-                own = self._settings.model_copy(update={"name": str(self._folder), "revision": "main"})
-                self._tuned = load_model(own)
+                self._tuned = load_model(self._settings.made_into(self._folder))
             self._base = None
         return self._tuned

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from peft.utils.other import ModulesToSaveWrapper
 from torch import nn
 
 KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
@@ -37,7 +38,7 @@ def parts(model: nn.Module) -> Parts:
     return Parts(
         base=base,
         decoder=base.get_decoder(),
-        head=base.get_output_embeddings(),
+        head=_in_force(base.get_output_embeddings()),
         logit_scale=float(scale) / float(divisor),
         softcap=getattr(config, "final_logit_softcapping", None),
     )
@@ -50,7 +51,16 @@ def unwrapped(model: nn.Module) -> Any:
 
 def device_of(model: nn.Module) -> torch.device:
     """Where the model's input embeddings lie: where token ids must be sent."""
-    return cast(torch.device, unwrapped(model).get_input_embeddings().weight.device)
+    return cast(torch.device, next(unwrapped(model).get_input_embeddings().parameters()).device)
+
+
+def _in_force(layer: nn.Module) -> nn.Module:
+    """The layer itself, inside PEFT's wrapping of one that is trained whole."""
+    if not isinstance(layer, ModulesToSaveWrapper):
+        return layer
+    if layer.disable_adapters or not layer.active_adapters or layer.active_adapters[0] not in layer.modules_to_save:
+        return cast(nn.Module, layer.original_module)
+    return layer.modules_to_save[layer.active_adapters[0]]
 
 
 def unknown_layers(base: Any) -> set[str]:

@@ -16,6 +16,7 @@ CONFIGURATION = frozenset(
     {
         "adapter_config.json",
         "added_tokens.json",
+        "burnish_base.json",
         "chat_template.jinja",
         "chat_template.json",
         "config.json",

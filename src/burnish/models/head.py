@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft.utils.other import TrainableTokensWrapper
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -43,6 +44,9 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     if type(head) is nn.Linear:
         hidden_TD = hidden_TD.to(head.weight.dtype)
         return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape)  # type: ignore[no-any-return, no-untyped-call]
+    if isinstance(head, TrainableTokensWrapper):  # a linear layer without bias, some of whose rows are trained
+        weight_VD = head.weight
+        return _LinearLogprobs.apply(hidden_TD.to(weight_VD.dtype), weight_VD, None, targets_T, shape)  # type: ignore[no-any-return, no-untyped-call]
     return _checkpointed(head, shape, hidden_TD, targets_T)
 
 

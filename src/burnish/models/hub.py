@@ -114,18 +114,22 @@ def quiet() -> Iterator[None]:
     hub_was_off = are_progress_bars_disabled()
     bar_was_on = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
-    hub_level = logging.getLogger("huggingface_hub").level
+    levels = {name: logging.getLogger(name).level for name in ("huggingface_hub", "bitsandbytes")}
     disable_progress_bars()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
+            # PEFT has ranks ready for a mixture's fused experts, which it doesn't count among the linear layers.
+            warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys", RuntimeWarning)
             yield
     finally:
-        logging.getLogger("huggingface_hub").setLevel(hub_level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
         transformers_logging.set_verbosity(verbosity)
         if bar_was_on:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from transformers import (
 from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.models import builtin, hub
+from burnish.models.base_form import BaseForm, read_base_form
 from burnish.models.device import pick_device, pick_dtype
 from burnish.models.fingerprint import WEIGHTS, model_digest
 from burnish.models.settings import ModelSettings
+from burnish.models.vocabulary import add_tokens, extend
 from burnish.records import content_digest
 
 _PICKLED = tuple(suffix for suffix in WEIGHTS if suffix != ".safetensors")
@@ -39,13 +41,15 @@ _LONGEST_CHAIN = 8
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model in memory, in evaluation mode, with its tokeniser (which always has a padding token) and identity."""
+    """A model in memory, in evaluation mode, with its tokeniser (which always has a padding token) and identity.
+    `form` is what was done to it on the way: what an adapter that is trained on it will want of its base."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     identity: ModelIdentity
     device: torch.device
     dtype: torch.dtype
+    form: BaseForm = field(default_factory=BaseForm)
 
 
 def resolve_folder(settings: ModelSettings, *, cache: Path | None = None) -> Path:
@@ -82,17 +86,21 @@ def identify(settings: ModelSettings, *, cache: Path | None = None) -> ModelIden
 
 
 def load_tokenizer(settings: ModelSettings, *, cache: Path | None = None) -> PreTrainedTokenizerBase:
-    """The tokeniser alone. An adapter's is its own where it brings one, else its base's.
+    """The tokeniser alone, with the tokens that the settings add. An adapter's is its own where it brings one, else its
+    base's.
 
     Raises: ModelError as `resolve_folder`, and when the tokeniser can't be read.
     """
+    added = settings.add_tokens
     folder = resolve_folder(settings, cache=cache)
     for _ in range(_LONGEST_CHAIN):
         if not is_adapter(folder) or (folder / "tokenizer_config.json").exists():
             break
         settings = _base_settings(settings, folder)
         folder = resolve_folder(settings, cache=cache)
-    return _tokenizer(settings, folder)
+    tokenizer = _tokenizer(settings, folder)
+    add_tokens(tokenizer, added)
+    return tokenizer
 
 
 def load_model(
@@ -102,7 +110,8 @@ def load_model(
     attn_implementation: str | None = None,
     cache: Path | None = None,
 ) -> LoadedModel:
-    """The model in memory on its device; an adapter is merged into its base in memory.
+    """The model in memory on its device, with the tokens that the settings add; an adapter is merged into its base in
+    memory, which is prepared as it was when the adapter was trained (see `base_form`).
 
     `quantise` holds the linear layers' weights in 4 bits (NF4, double quantisation). `attn_implementation` is a name
     registered with transformers; None leaves the library's default.
@@ -112,22 +121,22 @@ def load_model(
     identity = identify(settings, cache=cache)
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.dtype, device)
-    options: dict[str, Any] = {"dtype": dtype}
-    if attn_implementation is not None:
-        options["attn_implementation"] = attn_implementation
-    if quantise:
-        options["quantization_config"] = _four_bits(identity, dtype)
-        options["device_map"] = {"": device}
-    tokenizer = load_tokenizer(settings, cache=cache)
+    if quantise and identity.base is not None:
+        raise ModelError(
+            f"model {identity.name!r}: is an adapter, which can't be merged into 4-bit weights; nothing was loaded",
+            hint="start from the merged model, or use the adapter lora",
+        )
+    reading = _Reading(device, dtype, attn_implementation)
     try:
         with hub.quiet():
-            model = _weights(identity, settings, options)
+            model, tokenizer = _prepared(identity, settings, reading, quantise)
     except _LOAD_FAULTS as error:
         raise ModelError(f"model {settings.name!r} ({identity.path}): can't be loaded: {error}") from error
     if not quantise:
         model.to(device)  # type: ignore[arg-type]  # transformers' decorated signature hides the plain one
     model.eval()  # type: ignore[no-untyped-call]
-    return LoadedModel(model, tokenizer, identity, device, dtype)
+    form = BaseForm(quantised="nf4" if quantise else None, add_tokens=settings.add_tokens)
+    return LoadedModel(model, tokenizer, identity, device, dtype, form)
 
 
 def is_adapter(folder: Path) -> bool:
@@ -152,6 +161,8 @@ def _identify(settings: ModelSettings, cache: Path | None, links_left: int) -> M
             )
         base = _identify(_base_settings(settings, folder), cache, links_left - 1)
         digest = content_digest(digest, base.digest)
+    if settings.add_tokens:
+        digest = content_digest(digest, "add_tokens", list(settings.add_tokens))
     return ModelIdentity(name=settings.name, path=str(folder), digest=digest, commit=_commit(folder), base=base)
 
 
@@ -165,7 +176,9 @@ def _base_settings(settings: ModelSettings, folder: Path) -> ModelSettings:
             hint="write its folder or Hub id there as base_model_name_or_path",
         )
     revision = config.get("revision") or "main"
-    return ModelSettings.model_validate(settings.model_dump() | {"name": name, "revision": revision})
+    added = read_base_form(folder).add_tokens
+    changed = {"name": name, "revision": revision, "add_tokens": added}
+    return ModelSettings.model_validate(settings.model_dump() | changed)
 
 
 def _commit(folder: Path) -> str:
@@ -253,17 +266,31 @@ def _tokenizer(settings: ModelSettings, folder: Path) -> PreTrainedTokenizerBase
     return tokenizer
 
 
-def _four_bits(identity: ModelIdentity, dtype: torch.dtype) -> BitsAndBytesConfig:
+@dataclass(frozen=True)
+class _Reading:
+    """How weights are read."""
+
+    device: torch.device
+    dtype: torch.dtype
+    attn_implementation: str | None
+
+    def options(self, quantise: bool) -> dict[str, Any]:
+        """The library's own keywords."""
+        options: dict[str, Any] = {"dtype": self.dtype}
+        if self.attn_implementation is not None:
+            options["attn_implementation"] = self.attn_implementation
+        if quantise:
+            options["quantization_config"] = _four_bits(self.dtype)
+            options["device_map"] = {"": self.device}
+        return options
+
+
+def _four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
     if find_spec("bitsandbytes") is None:
         raise ModelError(
             "adapter qlora: the package bitsandbytes isn't installed, so 4-bit weights can't be made; "
             "nothing was loaded",
             hint="pip install 'burnish[qlora]', or use the adapter lora",
-        )
-    if identity.base is not None:
-        raise ModelError(
-            f"model {identity.name!r}: is an adapter, which can't be merged into 4-bit weights; nothing was loaded",
-            hint="start from the merged model, or use the adapter lora",
         )
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
@@ -273,14 +300,46 @@ def _four_bits(identity: ModelIdentity, dtype: torch.dtype) -> BitsAndBytesConfi
     )
 
 
-def _weights(identity: ModelIdentity, settings: ModelSettings, options: dict[str, Any]) -> PreTrainedModel:
-    if identity.base is not None:
+def _keep_gradients(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for bfloat16 instructions of the CPU, as it would at the first
+    pass in evaluation mode: from then on no gradient flows through them, in training either, and nothing says so."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+
+
+def _prepared(
+    identity: ModelIdentity, settings: ModelSettings, reading: _Reading, quantise: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokeniser with the tokens that `settings` add; an adapter merged into its base."""
+    folder = Path(identity.path)
+    if identity.base is None:
+        model, tokenizer = _weights(identity, settings, reading.options(quantise)), _tokenizer(settings, folder)
+        if quantise:
+            _keep_gradients(model)
+    else:
         from peft import PeftModel
 
-        base = _weights(identity.base, settings, options)
-        merged: PreTrainedModel = PeftModel.from_pretrained(base, identity.path).merge_and_unload()
-        merged.name_or_path = identity.path  # what an adapter that is trained on it names as its base
-        return merged
+        form = read_base_form(folder)
+        base_settings = _base_settings(settings, folder)
+        base, tokenizer = _prepared(identity.base, base_settings, reading, form.quantised is not None)
+        if form.quantised:
+            base = dequantised(base, reading.dtype)
+        model = PeftModel.from_pretrained(base, identity.path).merge_and_unload()
+        model.name_or_path = identity.path  # what an adapter that is trained on it names as its base
+        if (folder / "tokenizer_config.json").exists():
+            tokenizer = _tokenizer(settings, folder)
+    extend(model, tokenizer, settings.add_tokens)
+    return model, tokenizer
+
+
+def dequantised(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """The model with ordinary weights of the very values that its 4-bit ones stand for."""
+    whole: PreTrainedModel = model.dequantize(dtype=dtype)  # type: ignore[no-untyped-call]
+    return whole
+
+
+def _weights(identity: ModelIdentity, settings: ModelSettings, options: dict[str, Any]) -> PreTrainedModel:
     read: Any = AutoModelForCausalLM.from_pretrained(
         identity.path,
         use_safetensors=None if settings.allow_pickle else True,

@@ -25,7 +25,7 @@ def merged(model: nn.Module) -> Iterator[None]:
 
     Raises: ModelError when the adapter holds numbers that aren't finite.
     """
-    embedding = cast(Any, model).get_input_embeddings().weight
+    embedding = {id(weight) for weight in cast(Any, model).get_input_embeddings().parameters()}
     put_aside: list[tuple[LoraLayer, nn.Linear, torch.Tensor, torch.Tensor | None]] = []
     try:
         for layer in cast(Iterator[Any], model.modules()):
@@ -47,8 +47,8 @@ def merged(model: nn.Module) -> Iterator[None]:
             layer.merged_adapters.clear()
 
 
-def _can_merge(layer: LoraLayer, embedding: torch.Tensor) -> bool:
+def _can_merge(layer: LoraLayer, embedding: set[int]) -> bool:
     if layer.disable_adapters or layer.merged or not layer.active_adapters:
         return False
     base = layer.get_base_layer()
-    return type(base) is nn.Linear and base.weight is not embedding
+    return type(base) is nn.Linear and id(base.weight) not in embedding

@@ -19,6 +19,7 @@ CONTENTS = "burnish-release.json"
 DECISION = "evidence/decision.json"
 EVALUATION = "evidence/evaluation.json"
 TRAINED = "evidence/train.json"
+MERGE = "evidence/merge.json"
 RECIPE = "evidence/recipe.yaml"
 VERDICTS = "evidence/verdicts.parquet"
 

@@ -20,11 +20,13 @@ from burnish.artefacts import (
     Dataset,
     Decision,
     Evaluation,
+    Merge,
     ModelIdentity,
     RuleResult,
     SuiteResult,
     TrainedModel,
 )
+from burnish.models.base_form import BaseForm
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 _ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned"}
@@ -32,7 +34,8 @@ _ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned"}
 
 @dataclass(frozen=True)
 class Card:
-    """What the card is made of. `dataset` and `audit` are None where the run has none."""
+    """What the card is made of. `dataset` and `audit` are None where the run has none, `merge` where nothing was
+    merged; `base_form` is what an adapter wants of its base."""
 
     name: str
     form: Literal["adapter", "merged"]
@@ -41,6 +44,8 @@ class Card:
     evaluation: Evaluation
     dataset: Dataset | None
     audit: AuditReport | None
+    merge: Merge | None
+    base_form: BaseForm
 
 
 def model_card(card: Card) -> str:

@@ -18,11 +18,12 @@ import polars as pl
 import yaml
 
 from burnish import __version__
-from burnish.artefacts import AuditReport, Dataset, Decision, Release
+from burnish.artefacts import AuditReport, Dataset, Decision, Merge, Release
 from burnish.errors import GateRefusal, ReleaseError
 from burnish.gate.evidence import Evidence, read_evidence, without_folders
 from burnish.gate.stage import DECISION as RUN_DECISION
 from burnish.gate.stage import decision_of, same_decision, settings_of_run
+from burnish.models.base_form import read_base_form
 from burnish.models.fingerprint import model_files
 from burnish.models.settings import ModelSettings
 from burnish.release import contents
@@ -32,6 +33,7 @@ from burnish.release.verify import verify
 from burnish.run_folder import RunFolder, file_digest
 
 Form = Literal["adapter", "merged"]
+_DRIFT_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def release(settings: ReleaseSettings, run: RunFolder, target: Path) -> Release:
     """Write the run's model and its evidence to `target`, which must not exist or be empty.
 
     Raises: GateRefusal when the decision isn't PASS, isn't what the evidence gives, or is about other weights;
-    ReleaseError when the form or the target can't be had; ModelError when the base can't be loaded for merging.
+    ReleaseError when the form or the target can't be had; ModelError when the base can't be loaded for merging, or
+    merging moves the model's replies too far.
     """
     passed = check_passed(run)
     form = _form(settings, passed)
@@ -56,7 +59,7 @@ def release(settings: ReleaseSettings, run: RunFolder, target: Path) -> Release:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        made = _write(passed, run, form, work / "release")
+        made = _write(passed, run, form, settings.drift_tolerance, work / "release")
         os.chmod(made, 0o755)
         os.replace(made, target)
     except OSError as error:
@@ -120,7 +123,7 @@ def _check_weights(run: RunFolder, evidence: Evidence) -> tuple[ModelSettings, P
     if not folder.is_dir():
         raise GateRefusal(f"{folder}: the tuned weights are missing; nothing was released", hint="train again")
     model = ModelSettings.model_validate(yaml.safe_load(run.file("recipe.yaml").read_text(encoding="utf-8"))["model"])
-    found = identify(model.model_copy(update={"name": str(folder)})).digest
+    found = identify(model.made_into(folder)).digest
     if found != evidence.trained.digest:
         raise GateRefusal(
             f"{folder}: the weights' digest is {found[:12]}, but the decision is about {evidence.trained.digest[:12]}; "
@@ -152,17 +155,23 @@ def _check_target(target: Path) -> None:
         )
 
 
-def _write(passed: Passed, run: RunFolder, form: Form, folder: Path) -> Path:
+def _write(passed: Passed, run: RunFolder, form: Form, tolerance: float, folder: Path) -> Path:
     trained = passed.evidence.trained
+    merge = None
     if form == "merged" and trained.form == "adapter":
         from burnish.models.merge import merge_to_folder
 
-        merge_to_folder(passed.model, passed.weights, folder, expected=trained.base)
+        replies = _some_replies(run)
+        merge = merge_to_folder(
+            passed.model, passed.weights, folder, expected=trained.base, exchanges=replies, tolerance=tolerance
+        )
     else:
         folder.mkdir()
         _copy_weights(passed, folder)
     _write_evidence(passed, run, folder)
-    (folder / "README.md").write_text(_card(passed, run, form), encoding="utf-8", newline="\n")
+    if merge:
+        (folder / contents.MERGE).write_text(merge.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
+    (folder / "README.md").write_text(_card(passed, run, form, merge), encoding="utf-8", newline="\n")
     listed = contents.Contents(
         form=form,
         tuned_digest=trained.digest,
@@ -179,8 +188,7 @@ def _copy_weights(passed: Passed, folder: Path) -> None:
     from burnish.models.load import load_tokenizer
 
     if not (passed.weights / "tokenizer_config.json").is_file():
-        named = passed.model.model_copy(update={"name": str(passed.weights)})
-        load_tokenizer(named).save_pretrained(str(folder))
+        load_tokenizer(passed.model.made_into(passed.weights)).save_pretrained(str(folder))
     for path in model_files(passed.weights):
         shutil.copyfile(path, folder / path.name)
 
@@ -202,7 +210,14 @@ def _write_evidence(passed: Passed, run: RunFolder, folder: Path) -> None:
     contents.verdict_table(responses).write_parquet(folder / contents.VERDICTS)
 
 
-def _card(passed: Passed, run: RunFolder, form: Form) -> str:
+def _some_replies(run: RunFolder) -> list[tuple[str, str]]:
+    """What the tuned model was asked and answered, spread over the whole of its evaluation."""
+    responses = pl.read_parquet(run.file("evaluate/responses.parquet"), columns=["arm", "prompt", "reply"])
+    tuned = responses.filter((pl.col("arm") == "tuned") & (pl.col("reply") != ""))
+    return tuned.gather_every(max(1, tuned.height // _DRIFT_ROWS)).head(_DRIFT_ROWS).select("prompt", "reply").rows()
+
+
+def _card(passed: Passed, run: RunFolder, form: Form, merge: Merge | None) -> str:
     def load(relative: str, kind: Any) -> Any:
         return run.load(relative, kind) if run.file(relative).is_file() else None
 
@@ -215,5 +230,7 @@ def _card(passed: Passed, run: RunFolder, form: Form) -> str:
             evaluation=passed.evidence.evaluation,
             dataset=load("data/dataset.json", Dataset),
             audit=load("audit/audit.json", AuditReport),
+            merge=merge,
+            base_form=read_base_form(passed.weights),
         )
     )

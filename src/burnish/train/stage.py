@@ -97,7 +97,7 @@ def train(
         base=loaded.identity,
         path=path.relative_to(run.path).as_posix(),
         form=adapter.form,
-        digest=identify(model.model_copy(update={"name": str(path)})).digest,
+        digest=identify(model.made_into(path)).digest,
         steps=done.step,
         epochs=work.order.epoch(done.step),
         tokens_trained=done.tokens_trained,

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from peft import PeftModel
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -151,6 +152,35 @@ def test_qlora_trains_on_four_bit_weights_and_its_adapter_fits_the_full_base(
         AutoModelForCausalLM.from_pretrained(tiny_model_folder), str(tmp_path / "adapter")
     )
     assert relative_error(logits(plain) - logits(whole.model), logits(module) - before) < 0.3
+
+
+def test_gradients_flow_through_four_bit_weights_after_an_evaluation_pass(tiny_model_folder: Path) -> None:
+    loaded = loaded_from(tiny_model_folder, quantise=True)
+    layers = [module for module in loaded.model.modules() if hasattr(module, "support_avx512bf16_for_cpu")]
+    assert len(layers) == 14
+    assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
+    logits(loaded.model)
+    module = adapter_of("qlora", rank=4).apply(loaded, seed=1).train()
+    for name, weight in module.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+
+    def gradients() -> dict[str, torch.Tensor]:
+        module.zero_grad()
+        module(input_ids=TOKENS, labels=TOKENS).loss.backward()
+        return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+    on_four_bits = gradients()
+    for layer in cast(Any, module).modules():
+        if hasattr(layer, "base_layer"):
+            whole = nn.Linear(layer.in_features, layer.out_features, bias=False)
+            quantised = layer.base_layer.weight
+            whole.weight = nn.Parameter(dequantize_4bit(quantised.data, quantised.quant_state), requires_grad=False)
+            layer.base_layer = whole
+    on_whole_weights = gradients()
+    assert on_four_bits.keys() == on_whole_weights.keys()
+    for name, gradient in on_whole_weights.items():
+        assert relative_error(on_four_bits[name], gradient) < 1e-5, name
 
 
 def test_qlora_without_bitsandbytes_says_what_to_install(

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from burnish.models.adapters.lora import LoRA, LoRASettings, Targets
+from burnish.models.adapters.lora import LoRA, LoRASettings, Targets, Vocabulary
 from burnish.models.load import LoadedModel
 from burnish.settings import PluginSettings
 
@@ -25,6 +25,7 @@ class QLoRASettings(PluginSettings):
     alpha: PositiveInt = Field(default_factory=lambda known: 2 * known["rank"])
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     targets: Targets = "all-linear"
+    vocabulary: Vocabulary = "added"
 
 
 class QLoRA:
@@ -56,5 +57,5 @@ class QLoRA:
         self._lora.add(module, name, seed)
 
     def save(self, module: nn.Module, loaded: LoadedModel, folder: Path) -> None:
-        """Write adapter_config.json and adapter_model.safetensors: they fit the base at any precision."""
+        """Write what LoRA writes, and that the base was quantised: the adapter makes up for what that cost, too."""
         self._lora.save(module, loaded, folder)
