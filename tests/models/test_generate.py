@@ -86,8 +86,8 @@ def test_what_all_prompts_begin_with_is_read_once(llama: Any, tokenizer: Any, mo
     asked = [beginning + prompt for prompt in [*prompts(6, len(tokenizer)), (5,), (6, 7)]]
     expected = [own_greedy(llama, prompt, 12, [tokenizer.eos_token_id]) for prompt in asked]
     read: list[int] = []
-    decoder = llama.get_decoder()
-    decoder.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True)
+    embedding = llama.get_input_embeddings()
+    embedding.register_forward_pre_hook(lambda _, given: read.append(given[0].numel()))
     packs(llama)
     read.clear()
     replies = generate(llama, tokenizer, asked, GenerationSettings(max_new_tokens=12, batch_size=5))

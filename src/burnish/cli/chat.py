@@ -37,13 +37,15 @@ class Talk:
     def reply(self, text: str) -> Iterator[str]:
         """Yield the reply to `text` in pieces as it is written, and remember both; what was said first is forgotten
         when the chat outgrows the model."""
+        from burnish.models.device import products
         from burnish.models.generate import stream
 
         self.turns.append(Message("user", text))
         written = ""
-        for piece in stream(self.loaded.model, self.loaded.tokenizer, self._prompt(), self.settings):
-            written += piece
-            yield piece
+        with products(self.loaded.products):
+            for piece in stream(self.loaded.model, self.loaded.tokenizer, self._prompt(), self.settings):
+                written += piece
+                yield piece
         self.turns.append(Message("assistant", written))
 
     def reset(self, system: str) -> None:

@@ -7,7 +7,7 @@ answered everything. Knows nothing of suites, metrics or caches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -18,6 +18,7 @@ from burnish.artefacts import ModelIdentity, TrainedModel
 from burnish.errors import EvaluationError
 from burnish.evaluate.reply_cache import Reply
 from burnish.models.base_form import read_base_form
+from burnish.models.device import products
 from burnish.models.generate import GenerationSettings, generate
 from burnish.models.groups import PromptGroup
 from burnish.models.hub import quiet
@@ -55,23 +56,25 @@ class ModelSpeaker:
     def reply(self, prompts: Sequence[Tokens], max_new_tokens: int, done: Callable[[int, Reply], None]) -> None:
         """As `Speaker.reply`."""
         loaded = self.load()
-        generate(
-            loaded.model,
-            loaded.tokenizer,
-            prompts,
-            GenerationSettings(max_new_tokens=max_new_tokens),
-            lambda index, written: done(index, Reply(written.text, written.finish)),
-        )
+        with products(loaded.products):
+            generate(
+                loaded.model,
+                loaded.tokenizer,
+                prompts,
+                GenerationSettings(max_new_tokens=max_new_tokens),
+                lambda index, written: done(index, Reply(written.text, written.finish)),
+            )
 
     @torch.no_grad()
     def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
         """As `Speaker.surprise`; groups are packed into rows in their order."""
-        model, row, means = self.load().model, list[PromptGroup](), list[float]()
+        loaded, row, means = self.load(), list[PromptGroup](), list[float]()
         for index, group in enumerate(groups):
             row.append(group)
             last = index + 1 == len(groups)
             if last or sum(g.num_tokens for g in row) + groups[index + 1].num_tokens > _PACKED_TOKENS:
-                scored = token_logprobs(model, lay_out(row))
+                with products(loaded.products):
+                    scored = token_logprobs(loaded.model, lay_out(row))
                 owner = scored.completion_T.cpu()
                 total = torch.zeros(scored.num_completions, dtype=torch.float64)
                 total.index_add_(0, owner, scored.logprobs_T.double().cpu())
@@ -118,7 +121,7 @@ class Weights:
                 base = self.base()
                 with quiet():
                     merged = PeftModel.from_pretrained(base.model, str(self._folder)).merge_and_unload().eval()
-                self._tuned = LoadedModel(merged, base.tokenizer, base.identity, base.device, base.dtype)
+                self._tuned = replace(base, model=merged)
             else:
                 self._base = None
                 self._tuned = load_model(self._settings.made_into(self._folder))

@@ -34,7 +34,7 @@ from burnish.evaluate.suites import Suite, load_suite
 from burnish.evaluate.task import Scored, Task, prepare_task, score_arm
 from burnish.logs import say, warn
 from burnish.models.chat_template import Encoder
-from burnish.models.device import pick_device, pick_dtype
+from burnish.models.device import arithmetic
 from burnish.models.load import identify, load_tokenizer
 from burnish.models.settings import ModelSettings
 from burnish.protocols import Judge
@@ -87,7 +87,7 @@ def evaluate(
     base_speaker, tuned_speaker = weights.speakers(base)
     context = context_of(base)
     plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder)
-    dtype = str(pick_dtype(model.dtype, pick_device(model.device))).removeprefix("torch.")
+    dtype = arithmetic(model)
     with ReplyCache(cache_folder) as cache:
         asker = Asker(cache, dtype)
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)

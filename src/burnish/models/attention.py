@@ -11,7 +11,8 @@ Axes: B batch, H heads, S tokens of the row, Q queries of one segment, K keys of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from burnish.models.kernels.attention import Table, attend, attend_backward, can_attend, table
 from burnish.models.packing import Segments
 
 IMPLEMENTATION = "burnish"
@@ -58,6 +60,10 @@ class PackedLayout:
     def attend(self, query_BHSD: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
         """The output of each segment: a prompt with its first completion, then each further completion with its
         prompt's keys before its own."""
+        whole = [each.transpose(1, 2)[0] for each in (query_BHSD, key, value)]
+        if terms.softcap is None and not terms.dropout and can_attend(whole[0], whole[2]):
+            out_SHD = _Attention.apply(*whole, self._table, terms)  # type: ignore[no-untyped-call]
+            return cast(torch.Tensor, out_SHD)[None]
         lengths = [length for group in self.groups for length in _pieces(group)]
         pieces = zip(*(torch.split(tensor, lengths, dim=2) for tensor in (query_BHSD, key, value)), strict=True)
         outputs = []
@@ -72,6 +78,10 @@ class PackedLayout:
                 outputs.append(self.segment(query, keys, values, terms))
         return torch.cat([output.transpose(1, 2) for output in outputs], dim=1)
 
+    @cached_property
+    def _table(self) -> Table:
+        return table(self.groups)
+
     def segment(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
         """Causal attention of one segment, (1, H, Q, D); the last query stands at the last key."""
         num_queries, num_keys = query.shape[2], key.shape[2]
@@ -82,6 +92,28 @@ class PackedLayout:
         if shape not in self._masks:
             self._masks[shape] = _causal_mask(num_queries, num_keys, window, query.device)
         return attention(query, key, value, terms, self._masks[shape])
+
+
+class _Attention(torch.autograd.Function):
+    """Attention of a whole packed row by the kernels, (S, H, D)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, where: Table, terms: Terms
+    ) -> torch.Tensor:
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        scale = terms.scaling if terms.scaling is not None else query.shape[-1] ** -0.5
+        out_SHD, sizes_HS = attend(query, key, value, where, terms.window, scale)
+        ctx.where, ctx.window, ctx.scale = where, terms.window, scale
+        ctx.save_for_backward(query, key, value, sizes_HS)
+        return out_SHD
+
+    @staticmethod
+    def backward(ctx: Any, dout_SHD: torch.Tensor) -> tuple[Any, ...]:
+        query, key, value, sizes_HS = ctx.saved_tensors
+        dout_SHD = dout_SHD.contiguous()
+        slopes = attend_backward(query, key, value, sizes_HS, dout_SHD, ctx.where, ctx.window, ctx.scale)
+        return *slopes, None, None
 
 
 def attention(

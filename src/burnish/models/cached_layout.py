@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 
 import torch
 
 from burnish.models.attention import PackedLayout, Terms, attention
+from burnish.models.kernels.attention import Table, alone, attend, attend_newest, can_attend
 
 _GROWTH = 64
 
@@ -46,8 +49,9 @@ class KeyValueCache:
         return self._layers[number]
 
     def _room(self, like_BHSD: torch.Tensor) -> torch.Tensor:
+        shape = (self._slots, like_BHSD.shape[1], self._places, like_BHSD.shape[3])
         # Zeros, since a masked place that holds NaN would still spoil the sums.
-        return like_BHSD.new_zeros((self._slots, like_BHSD.shape[1], self._places, like_BHSD.shape[3]))
+        return like_BHSD.new_zeros(shape)
 
     def move(self, source: int, to: int, length: int) -> None:
         """Copy the first `length` places of a slot to another."""
@@ -88,6 +92,10 @@ class CachedLayout:
             keys[rows, :, self.positions_N] = key[0, :, :running].transpose(0, 1)
             values[rows, :, self.positions_N] = value[0, :, :running].transpose(0, 1)
             outputs.append(self._run_on(query_BHSD[:, :, :running], keys, values, terms))
+        if self.arrivals and terms.softcap is None and can_attend(query_BHSD[0, :, running:], values):
+            arriving, own_keys, own_values = (each[0, :, running:].transpose(0, 1) for each in (query_BHSD, key, value))
+            outputs.append(self._join_all(arriving, own_keys, own_values, keys, values, terms)[None])
+            return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
         start = running
         for arrival in self.arrivals:
             own = slice(start, start + arrival.length)
@@ -98,12 +106,20 @@ class CachedLayout:
 
     def _run_on(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, terms: Terms) -> torch.Tensor:
         """Attention of the newest tokens over their slots, (1, N, H, D)."""
+        if terms.softcap is None and can_attend(query[0], values):
+            scale = terms.scaling if terms.scaling is not None else query.shape[-1] ** -0.5
+            newest = query[0].transpose(0, 1).contiguous()
+            return attend_newest(newest, keys, values, self._lengths, terms.window, scale)[None]
         mask = self._mask(terms.window)
         running, longest = mask.shape[0], mask.shape[-1]
         # The query heads that share a key head are laid side by side as if they were queries of one head.
         grouped = query[0].transpose(0, 1).reshape(running, keys.shape[1], -1, query.shape[3])
         output = attention(grouped, keys[:running, :, :longest], values[:running, :, :longest], terms, mask)
         return output.reshape(1, running, query.shape[1], values.shape[3])
+
+    @cached_property
+    def _lengths(self) -> torch.Tensor:
+        return self.positions_N + 1
 
     def _mask(self, window: int | None) -> torch.Tensor:
         """True where a sequence's newest token may look, (N, 1, 1, L)."""
@@ -114,6 +130,38 @@ class CachedLayout:
             seen = ages >= 0 if window is None else (ages >= 0) & (ages < window)
             self._masks[window] = seen[:, None, None]
         return self._masks[window]
+
+    def _join_all(
+        self,
+        query_SHP: torch.Tensor,
+        key_SGP: torch.Tensor,
+        value_SGP: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        terms: Terms,
+    ) -> torch.Tensor:
+        """Attention of all arrivals' own tokens by the kernels, (S, H, P). What they share stands before them in one
+        row; of its queries nothing is computed."""
+        shared = self.shared
+        room = query_SHP.new_empty(shared, *query_SHP.shape[1:])
+        row = [torch.cat((room, query_SHP))]
+        for cached, own in ((keys, key_SGP), (values, value_SGP)):
+            row.append(torch.cat((cached[-1, :, :shared].transpose(0, 1), own)))
+            start = shared
+            for arrival in self.arrivals:
+                for slot in arrival.slots:
+                    cached[slot, :, :shared] = cached[-1, :, :shared]
+                    cached[slot, :, shared : shared + arrival.length] = row[-1][
+                        start : start + arrival.length
+                    ].transpose(0, 1)
+                start += arrival.length
+        scale = terms.scaling if terms.scaling is not None else query_SHP.shape[-1] ** -0.5
+        return attend(row[0], row[1], row[2], self._table, terms.window, scale)[0][shared:]
+
+    @cached_property
+    def _table(self) -> Table:
+        starts = accumulate((arrival.length for arrival in self.arrivals), initial=self.shared)
+        return alone([(0, self.shared, start, each.length) for start, each in zip(starts, self.arrivals, strict=False)])
 
     def _join(
         self,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, takewhile
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -24,11 +24,10 @@ from transformers import GenerationConfig
 
 from burnish.errors import ModelError
 from burnish.models.anatomy import device_of, parts, unwrapped
-from burnish.models.attention import unused_mask
 from burnish.models.cached_layout import Arrival, CachedLayout, KeyValueCache
 from burnish.models.chat_template import end_of_turn
 from burnish.models.head import next_logits
-from burnish.models.logprobs import packs
+from burnish.models.logprobs import hidden_states, packs
 from burnish.models.merged import merged
 from burnish.models.sampling import draws, next_tokens
 from burnish.settings import Settings
@@ -202,6 +201,7 @@ class _Batch:
         self.waiting = waiting
         self.running: list[_Sequence] = []
         self._parts = parts(model)
+        self._states = hidden_states(model, often=True)
         self._device = device_of(model)
         self._settings = settings
         self._stop = stop
@@ -263,16 +263,8 @@ class _Batch:
         return arrivals
 
     def _hidden(self, tokens: list[int], positions: list[int], layout: CachedLayout) -> torch.Tensor:
-        return cast(
-            torch.Tensor,
-            self._parts.decoder(
-                input_ids=torch.tensor([tokens], device=self._device),
-                position_ids=torch.tensor([positions], device=self._device),
-                attention_mask=unused_mask(self._device, self._parts.base.dtype),
-                use_cache=False,
-                layout=layout,
-            ).last_hidden_state[0],
-        )
+        tokens_S, positions_S = (torch.tensor(numbers, device=self._device) for numbers in (tokens, positions))
+        return self._states(tokens_S, positions_S, layout)
 
     def _choose(self, logits_NV: torch.Tensor) -> list[int]:
         drawn = [s.draws[len(s.tokens)] for s in self.running if s.draws is not None]

@@ -18,8 +18,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from burnish.models.anatomy import Parts
+from burnish.models.kernels.rows import target_slopes
 
-_CHUNK_VALUES = 8 * 2**20
+_CHUNK_VALUES = 24 * 2**20
 _CHUNK_TOKENS = 64
 
 
@@ -29,6 +30,11 @@ class _Shape:
 
     scale: float
     softcap: float | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether raw logits are final."""
+        return self.scale == 1.0 and self.softcap is None
 
     def finish(self, raw_NV: torch.Tensor) -> torch.Tensor:
         """Raw logits made final, fp32; may overwrite its argument."""
@@ -77,6 +83,11 @@ class _LinearLogprobs(torch.autograd.Function):
         slopes_TD = torch.empty_like(hidden_TD) if needs_hidden and not needs_head else None
         for part in _chunks(len(targets_T), len(weight_VD)):
             raw_NV = nn.functional.linear(hidden_TD[part], weight_VD, bias_V)
+            if shape.plain and raw_NV.dtype == torch.float32 and raw_NV.device.type == "cpu":
+                logprobs_T[part] = target_slopes(raw_NV, targets_T[part], keep=slopes_TD is None)
+                if slopes_TD is not None:
+                    torch.mm(raw_NV, weight_VD, out=slopes_TD[part])
+                continue
             logits_NV = shape.finish(raw_NV)
             log_shares_NV = logits_NV.log_softmax(-1)
             logprobs_T[part] = _pick(log_shares_NV, targets_T[part])

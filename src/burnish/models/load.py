@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -28,7 +28,7 @@ from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.models import builtin, hub
 from burnish.models.base_form import BaseForm, read_base_form
-from burnish.models.device import pick_device, pick_dtype
+from burnish.models.device import pick_device, pick_dtype, pick_products
 from burnish.models.fingerprint import WEIGHTS, model_digest
 from burnish.models.settings import ModelSettings
 from burnish.models.vocabulary import add_tokens, extend
@@ -50,6 +50,7 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     form: BaseForm = field(default_factory=BaseForm)
+    products: Literal["float32", "bfloat16"] = "float32"
 
 
 def resolve_folder(settings: ModelSettings, *, cache: Path | None = None) -> Path:
@@ -136,7 +137,7 @@ def load_model(
         model.to(device)  # type: ignore[arg-type]  # transformers' decorated signature hides the plain one
     model.eval()  # type: ignore[no-untyped-call]
     form = BaseForm(quantised="nf4" if quantise else None, add_tokens=settings.add_tokens)
-    return LoadedModel(model, tokenizer, identity, device, dtype, form)
+    return LoadedModel(model, tokenizer, identity, device, dtype, form, pick_products(settings.products, device))
 
 
 def is_adapter(folder: Path) -> bool:

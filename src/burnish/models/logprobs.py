@@ -1,17 +1,20 @@
 """Log-probabilities of a packed row's targets, under any decoder of transformers, with adapters or without.
 
 The decoder runs over the packed row, the output head over target positions only and in chunks, so that tokens times
-vocabulary is never held at once. An architecture that can't be packed takes the padded path: the model's own forward
-pass over one right-padded row per completion; the same numbers, more work.
+vocabulary is never held at once. There are three ways through a decoder, the same in their numbers: `fused_decoder`
+where the model is of that form; its own layers over the engine's attention; and, where it can't be packed at all, its
+own forward pass over one right-padded row per completion. Which of them a model takes is found out at its first use, by
+scoring a few tokens all three ways.
 
 Axes: S tokens of the packed row, T targets, D hidden size, V vocabulary, C completions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from functools import partial
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -28,13 +31,24 @@ from burnish.models.attention import (
     UnsupportedAttention,
     unused_mask,
 )
+from burnish.models.device import multiplies_in_bfloat16, products
+from burnish.models.fused_decoder import fused
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.head import head_logprobs
 from burnish.models.packing import Packed, lay_out
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _ROUGH_TOLERANCE = 0.15
-_packs: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_ways: WeakKeyDictionary[nn.Module, _Way] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a model is run. `obstacle` says why it can't be packed, empty where it can; `terms` are what each layer asks
+    of its attention, where `fused_decoder` gives the model's own numbers, else nothing."""
+
+    obstacle: str
+    terms: tuple[Terms, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +76,13 @@ class ScoredGroups:
 def token_logprobs(model: nn.Module, packed: Packed) -> ScoredGroups:
     """Score the targets of one packed row. Gradients flow to whatever in the model requires one."""
     row = packed.to(device_of(model))
-    score = _packed_logprobs if packs(model) else _padded_logprobs
+    found = parts(model)
+    if packs(model):
+        logprobs_T = head_logprobs(found, _packed_states(model, row), row.targets_T)
+    else:
+        logprobs_T = _padded_logprobs(found, row)
     return ScoredGroups(
-        logprobs_T=score(parts(model), row),
+        logprobs_T=logprobs_T,
         weights_T=row.weights_T,
         completion_T=row.completion_T,
         num_completions=row.num_completions,
@@ -76,44 +94,61 @@ def packs(model: nn.Module) -> bool:
     """Whether this model gives its own numbers when its rows are packed; found out at the first call, and said to the
     user where it doesn't. The first call sets the model's attention implementation to the engine's, which computes
     unpacked passes as before."""
+    return not _way(model).obstacle
+
+
+def hidden_states(
+    model: nn.Module, *, often: bool = False
+) -> Callable[[torch.Tensor, torch.Tensor, Layout], torch.Tensor]:
+    """A model that packs, as a function of a row's tokens (S,), their positions (S,) and a layout: the last hidden
+    states, (S, D), final norm applied. It stands for the weights and adapters as they are now. `often`: it will be
+    called many times on short rows and without a gradient, so that weights are worth a copy in the type that they are
+    multiplied in."""
+    base, terms = parts(model).base, _way(model).terms
+    decoder = fused(base.get_decoder()) if terms else None
+    if decoder is not None:
+        if often and multiplies_in_bfloat16():
+            decoder = decoder.rounded(torch.bfloat16)
+        return lambda tokens_S, positions_S, layout: decoder.hidden(tokens_S, positions_S, layout, terms)
+    return partial(_own_layers, base)
+
+
+def _way(model: nn.Module) -> _Way:
     base = unwrapped(model)
-    if base not in _packs:
+    if base not in _ways:
         own = base.config._attn_implementation
-        obstacle = _obstacle(model)
-        _packs[base] = not obstacle
-        if obstacle:
+        _ways[base] = _find_way(model)
+        if obstacle := _ways[base].obstacle:
             base.set_attn_implementation(own)
             logs.warn(f"{type(base).__name__} can't be packed ({obstacle}); it takes the slower padded path")
-    return _packs[base]
+    return _ways[base]
 
 
 def target_states(model: nn.Module, packed: Packed) -> torch.Tensor:
     """The decoder's last hidden state, norm applied, at the place that predicts each target: (T, D)."""
     row, found = packed.to(device_of(model)), parts(model)
     if packs(model):
-        return _packed_states(found, row, PackedLayout(row.groups))
+        return _packed_states(model, row)
     tokens_CL, mask_CL = _padded(row)
     hidden_CLD = found.decoder(input_ids=tokens_CL, attention_mask=mask_CL, use_cache=False).last_hidden_state
     return cast(torch.Tensor, hidden_CLD[row.completion_T, row.positions_S[row.sources_T]])
 
 
-def _packed_logprobs(model_parts: Parts, row: Packed) -> torch.Tensor:
-    return _run_packed(model_parts, row, PackedLayout(row.groups))
+def _packed_states(model: nn.Module, row: Packed) -> torch.Tensor:
+    hidden_SD = hidden_states(model)(row.tokens_S, row.positions_S, PackedLayout(row.groups))
+    return hidden_SD.index_select(0, row.sources_T)
 
 
-def _run_packed(model_parts: Parts, row: Packed, layout: Layout) -> torch.Tensor:
-    return head_logprobs(model_parts, _packed_states(model_parts, row, layout), row.targets_T)
-
-
-def _packed_states(model_parts: Parts, row: Packed, layout: Layout) -> torch.Tensor:
-    hidden_SD: torch.Tensor = model_parts.decoder(
-        input_ids=row.tokens_S[None],
-        position_ids=row.positions_S[None],
-        attention_mask=unused_mask(row.tokens_S.device, model_parts.base.dtype),
+def _own_layers(base: Any, tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """The model's own layers over the engine's attention."""
+    states: torch.Tensor = base.get_decoder()(
+        input_ids=tokens_S[None],
+        position_ids=positions_S[None],
+        attention_mask=unused_mask(tokens_S.device, base.dtype),
         use_cache=False,
         layout=layout,
     ).last_hidden_state[0]
-    return hidden_SD.index_select(0, row.sources_T)
+    return states
 
 
 def _padded_logprobs(model_parts: Parts, row: Packed) -> torch.Tensor:
@@ -141,42 +176,56 @@ def _padded(row: Packed) -> tuple[torch.Tensor, torch.Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class _WatchedLayout:
-    """Notes which sliding windows the layers ask for; a model that never asks doesn't use the engine's attention."""
+    """Notes what the layers ask for; a model that never asks doesn't use the engine's attention."""
 
     layout: Layout
-    windows: list[int | None]
+    asked: list[Terms]
 
     def attend(self, query_BHSD: torch.Tensor, key: torch.Tensor, value: torch.Tensor, terms: Terms) -> torch.Tensor:
-        self.windows.append(terms.window)
+        self.asked.append(terms)
         return self.layout.attend(query_BHSD, key, value, terms)
 
 
 @torch.no_grad()
-def _obstacle(model: nn.Module) -> str:
-    """Why the model can't be packed; empty when it can. Scores a few tokens both ways."""
+def _find_way(model: nn.Module) -> _Way:
+    """Score a few tokens in each way, with whole float32 products: the ways are compared, not the products."""
     found = parts(model)
     if unknown := unknown_layers(found.base):
-        return f"it has {', '.join(sorted(unknown))} layers"
+        return _Way(f"it has {', '.join(sorted(unknown))} layers")
     row = _probe(found.base.config.get_text_config().vocab_size).to(device_of(model))
-    layout = _WatchedLayout(PackedLayout(row.groups), [])
+    layout = PackedLayout(row.groups)
+    watched = _WatchedLayout(layout, [])
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        own_T = _padded_logprobs(found, row)
-        found.base.set_attn_implementation(IMPLEMENTATION)
-        packed_T = _run_packed(found, row, layout)
+        with products("float32"):
+            own_T = _padded_logprobs(found, row)
+            found.base.set_attn_implementation(IMPLEMENTATION)
+            packed_T = _scored(found, row, _own_layers(found.base, row.tokens_S, row.positions_S, watched))
+            terms = tuple(watched.asked)
+            decoder = fused(found.decoder)
+            fused_T = None
+            if decoder is not None and len(terms) == len(decoder.blocks):
+                fused_T = _scored(found, row, decoder.hidden(row.tokens_S, row.positions_S, layout, terms))
     except (UnsupportedAttention, TypeError, ValueError, NotImplementedError) as error:
-        return str(error)
+        return _Way(str(error))
     finally:
         for module, mode in modes:
             module.training = mode
-    if not layout.windows:
-        return "its attention doesn't go through transformers' attention interface"
-    if declares_window(found.base) and not any(layout.windows):
-        return "its layers don't pass on their sliding window"
-    apart = float((own_T - packed_T).abs().max())
+    if not terms:
+        return _Way("its attention doesn't go through transformers' attention interface")
+    if declares_window(found.base) and not any(asked.window for asked in terms):
+        return _Way("its layers don't pass on their sliding window")
     allowed = _TOLERANCE.get(found.base.dtype, _ROUGH_TOLERANCE)
-    return "" if apart <= allowed else f"packed log-probabilities are off by {apart:.2g}"
+    apart = float((own_T - packed_T).abs().max())
+    if apart > allowed:
+        return _Way(f"packed log-probabilities are off by {apart:.2g}")
+    same = fused_T is not None and float((own_T - fused_T).abs().max()) <= allowed
+    return _Way("", terms if same else ())
+
+
+def _scored(found: Parts, row: Packed, hidden_SD: torch.Tensor) -> torch.Tensor:
+    return head_logprobs(found, hidden_SD.index_select(0, row.sources_T), row.targets_T)
 
 
 def _probe(vocab_size: int) -> Packed:

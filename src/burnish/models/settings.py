@@ -13,6 +13,7 @@ from burnish.settings import Settings
 DEFAULT_MODEL = "smollm2-135m-instruct"
 DRIFT_TOLERANCE = 0.01
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+Products: TypeAlias = Literal["auto", "float32", "bfloat16"]
 _DEVICE = re.compile(r"^(auto|cpu|mps|xpu|cuda)(:\d+)?$")
 
 
@@ -23,6 +24,7 @@ class ModelSettings(Settings):
     them, and trained with the adapter.
 
     A recipe may give the name alone. `revision` is a branch, tag or commit and matters for Hub ids only.
+    `dtype` is the type that weights are held in; `products` the precision in which a CPU multiplies float32 ones.
     `allow_pickle` and `trust_remote_code` let a model's files run code on this machine; they take nothing but a
     literal `true`.
     """
@@ -30,6 +32,7 @@ class ModelSettings(Settings):
     name: str = Field(default=DEFAULT_MODEL, min_length=1, max_length=4096)
     revision: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")
     dtype: Dtype = "auto"
+    products: Products = "auto"
     device: str = "auto"
     add_tokens: tuple[str, ...] = ()
     allow_pickle: StrictBool = False

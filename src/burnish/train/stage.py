@@ -19,6 +19,7 @@ from burnish.errors import TrainError
 from burnish.logs import say
 from burnish.models.adapter import Adapter
 from burnish.models.chat_template import Encoder
+from burnish.models.device import products
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.seats import VALUE, value_head
@@ -87,9 +88,10 @@ def train(
     known = ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded, adapter))
     engine = _engine(module, loaded, adapter, method, encoder, resolved, known, seed)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
-    if "reference" in method.roles:
-        learn_reference(work)
-    done = _run(work, run, checkpoints, trackers)
+    with products(loaded.products):
+        if "reference" in method.roles:
+            learn_reference(work)
+        done = _run(work, run, checkpoints, trackers)
     path = _save(adapter, module, loaded, run)
     result = TrainedModel(
         method=settings.method.kind,
@@ -214,6 +216,7 @@ def _key(
         settings.model_dump(mode="json", exclude=_NO_PART_IN_THE_RESULT),
         loaded.identity.digest,
         str(loaded.dtype),
+        loaded.products,
         loaded.device.type,
         dataset.digest,
         sorted(quarantined),
@@ -223,7 +226,9 @@ def _key(
 
 def _reference_key(loaded: LoadedModel, adapter: Adapter) -> str:
     """A digest of all that the reference's log-probabilities follow from, beside the groups themselves."""
-    return content_digest(loaded.identity.digest, adapter.quantise, str(loaded.dtype), loaded.device.type)
+    return content_digest(
+        loaded.identity.digest, adapter.quantise, str(loaded.dtype), loaded.device.type, loaded.products
+    )
 
 
 def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFolder) -> Path:

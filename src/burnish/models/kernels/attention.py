@@ -1,0 +1,149 @@
+"""Attention in C, over a packed row's segments with its backward pass, and over the cache slots of sequences that are
+being written: scores stay in the processor's cache, what a query can't see isn't computed, and a row is one call. Only
+for float32 on the CPU with a head size of whole lanes; nothing here is recorded by autograd.
+
+Axes: S tokens of a packed row, N sequences, H heads, G key/value heads, P head size, B cache slots, L places of a slot.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from burnish.models.kernels.build import kernels
+from burnish.models.packing import Segments
+
+_LANE = 16
+_EVERYTHING = 2**62
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the segments of a row lie: `rows` (N, 4) int64 are where the prompt begins, its length (0: none), where the
+    queries begin, how many they are; `firsts` (F + 1,) where each family that shares a prompt begins in it."""
+
+    rows: torch.Tensor
+    firsts: torch.Tensor
+    longest: int
+
+    @property
+    def num_families(self) -> int:
+        return len(self.firsts) - 1
+
+
+def table(groups: Sequence[Segments]) -> Table:
+    """A row's segments: a prompt with its first completion, then each further completion after its prompt."""
+    rows: list[tuple[int, int, int, int]] = []
+    firsts, start = [0], 0
+    for group in groups:
+        whole = group.prompt + sum(group.completions[:1])
+        rows.append((start, 0, start, whole))
+        begin = start + whole
+        for length in group.completions[1:]:
+            rows.append((start, group.prompt, begin, length))
+            begin += length
+        firsts.append(len(rows))
+        start = begin
+    longest = max(prompted + queries for _, prompted, _, queries in rows)
+    return Table(torch.tensor(rows), torch.tensor(firsts), longest)
+
+
+def alone(segments: Sequence[tuple[int, int, int, int]]) -> Table:
+    """Segments given as a table's rows, each a family of its own: for forward passes, in which they may share keys."""
+    longest = max(prompted + queries for _, prompted, _, queries in segments)
+    return Table(torch.tensor(segments), torch.arange(len(segments) + 1), longest)
+
+
+def can_attend(query_SHP: torch.Tensor, value_SGP: torch.Tensor) -> bool:
+    """Whether the kernels are there and fit."""
+    sizes = query_SHP.shape[-1], value_SGP.shape[-1]
+    fits = query_SHP.dtype == torch.float32 and query_SHP.device.type == "cpu"
+    return fits and sizes[0] == sizes[1] and sizes[0] % _LANE == 0 and kernels() is not None
+
+
+def attend(
+    query_SHP: torch.Tensor,
+    key_SGP: torch.Tensor,
+    value_SGP: torch.Tensor,
+    where: Table,
+    window: int | None,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention's output, (S, H, P), and the logarithm of each query's sum of exponentials, (H, S)."""
+    out, sizes = torch.empty_like(query_SHP), query_SHP.new_empty(query_SHP.shape[1], len(query_SHP))
+    work = _work(query_SHP, where, 0)
+    library = kernels()
+    assert library is not None
+    tensors = (query_SHP, key_SGP, value_SGP, out, sizes, work, where.rows, where.firsts)
+    library.attend(*map(_at, tensors), *_numbers(query_SHP, key_SGP, where, window, scale))
+    return out, sizes
+
+
+def attend_backward(
+    query_SHP: torch.Tensor,
+    key_SGP: torch.Tensor,
+    value_SGP: torch.Tensor,
+    sizes_HS: torch.Tensor,
+    dout_SHP: torch.Tensor,
+    where: Table,
+    window: int | None,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The slopes in query, key and value; `sizes_HS` as `attend` gave them."""
+    dquery, dkey, dvalue = torch.empty_like(query_SHP), torch.zeros_like(key_SGP), torch.zeros_like(value_SGP)
+    work = _work(query_SHP, where, 1)
+    library = kernels()
+    assert library is not None
+    tensors = (query_SHP, key_SGP, value_SGP, sizes_HS, dout_SHP, dquery, dkey, dvalue, work, where.rows, where.firsts)
+    library.attend_backward(*map(_at, tensors), *_numbers(query_SHP, key_SGP, where, window, scale))
+    return dquery, dkey, dvalue
+
+
+def attend_newest(
+    query_NHP: torch.Tensor,
+    keys_BGLP: torch.Tensor,
+    values_BGLP: torch.Tensor,
+    lengths_N: torch.Tensor,
+    window: int | None,
+    scale: float,
+) -> torch.Tensor:
+    """Attention of one new token of each of N sequences over the first `lengths_N` (int64) places of its own slot, the
+    first N slots in order; (N, H, P). Each reads no more than its own places."""
+    library = kernels()
+    assert library is not None
+    (rows, heads, size), (groups, places) = query_NHP.shape, keys_BGLP.shape[1:3]
+    out_NHP = torch.empty_like(query_NHP)
+    scores = query_NHP.new_empty(torch.get_num_threads() * heads // groups * places)
+    library.attend_newest(
+        *map(_at, (query_NHP, keys_BGLP, values_BGLP, lengths_N)),
+        ctypes.c_int64(window or places),
+        ctypes.c_float(scale),
+        _at(out_NHP),
+        _at(scores),
+        *map(ctypes.c_int64, (rows, heads, groups, size, places)),
+        ctypes.c_int(torch.get_num_threads()),
+    )
+    return out_NHP
+
+
+def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor:
+    """Scratch memory: as much as attention.c's `attention_room` and `more_rows` padded keys, for each thread."""
+    size, block = query_SHP.shape[-1], 48
+    keys = -(-where.longest // (4 * _LANE)) * 4 * _LANE
+    return query_SHP.new_empty(torch.get_num_threads() * keys * (2 * block + (4 + more_rows) * size))
+
+
+def _numbers(
+    query_SHP: torch.Tensor, key_SGP: torch.Tensor, where: Table, window: int | None, scale: float
+) -> tuple[ctypes.c_int64 | ctypes.c_float | ctypes.c_int, ...]:
+    tokens, heads, size = query_SHP.shape
+    whole = (where.num_families, tokens, where.longest, heads, key_SGP.shape[1], size, window or _EVERYTHING)
+    return *map(ctypes.c_int64, whole), ctypes.c_float(scale), ctypes.c_int(torch.get_num_threads())
+
+
+def _at(tensor: torch.Tensor) -> ctypes.c_void_p:
+    assert tensor.is_contiguous(), "kernels read contiguous memory"
+    return ctypes.c_void_p(tensor.data_ptr())

@@ -1,0 +1,86 @@
+"""The C kernels, compiled for this machine's processor at their first use and kept for the next.
+
+Compiled rather than shipped, since what a processor can do is worth a factor of two to four; by the plain C compiler
+rather than through torch.compile, since that takes 15 seconds at first, 3 from then on and 175 MB of memory for the
+same chains, where this takes a second once. Where there is no compiler, the callers work on plain torch. Knows
+nothing of what the kernels compute.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from burnish.logs import say
+from burnish.models.builtin import cache_folder
+
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c"))
+_HEADER = Path(__file__).with_name("tiles.h")
+# Reductions may be reordered, as torch's own are; NaN and infinity keep their meaning, and the processor's rounding and
+# denormal modes stay as they are.
+_FLAGS = (
+    "-O3",
+    "-march=native",
+    "-std=c11",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fassociative-math",
+    "-fno-signed-zeros",
+    "-freciprocal-math",
+    "-ffp-contract=fast",
+)
+_WIDE = "-mprefer-vector-width=512"
+_COMPILE_SECONDS = 120
+
+
+@cache
+def kernels() -> ctypes.CDLL | None:
+    """The compiled kernels, or None where they can't be had: no compiler, or one that refuses."""
+    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+    if compiler is None:
+        say("no C compiler (cc, gcc or clang) is installed: training and generation run slower, with the same results")
+        return None
+    try:
+        return ctypes.CDLL(str(_compiled(compiler)))
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"the C kernels can't be used ({error}): training and generation run slower, with the same results")
+        return None
+
+
+def _compiled(compiler: str) -> Path:
+    """The library's file, made if need be; it appears whole or not at all."""
+    flags = (*_FLAGS, _WIDE) if torch.cpu.get_capabilities().get("avx512_f") else _FLAGS
+    folder = cache_folder().parent / "kernels"
+    target = folder / f"kernels-{_key(compiler, flags)}.so"
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".kernels-") as work:
+        made = Path(work) / "kernels.so"
+        subprocess.run(
+            [compiler, *flags, *map(str, _SOURCES), "-o", str(made), "-lm"],
+            check=True,
+            capture_output=True,
+            timeout=_COMPILE_SECONDS,
+        )
+        os.replace(made, target)
+    return target
+
+
+def _key(compiler: str, flags: tuple[str, ...]) -> str:
+    """What the machine code depends on: source, flags, compiler and processor (a home may be shared by several)."""
+    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=_COMPILE_SECONDS).stdout
+    processor = repr(sorted(torch.cpu.get_capabilities().items())).encode()
+    sources = [source.read_bytes() for source in (*_SOURCES, _HEADER)]
+    return hashlib.sha256(b"\0".join([*sources, repr(flags).encode(), version, processor])).hexdigest()[:16]
