@@ -22,6 +22,7 @@ from burnish.models.load import LoadedModel, identify, load_model, load_tokenize
 from burnish.models.logprobs import packs, token_logprobs
 from burnish.models.merge import merge_to_folder
 from burnish.models.packing import lay_out
+from burnish.models.seats import seated
 from burnish.models.settings import ModelSettings
 from burnish.train.optimiser import make_optimiser, trained_weights
 from burnish.train.resume import Checkpoints, Progress
@@ -195,6 +196,21 @@ def test_with_the_adapter_off_the_vocabulary_is_the_bases(vocabulary: str, base:
         assert not torch.allclose(token_logprobs(module, packed).logprobs_T, before, atol=0.1)
         with module.disable_adapter():
             torch.testing.assert_close(token_logprobs(module, packed).logprobs_T, before)
+
+
+@pytest.mark.parametrize("vocabulary", ["added", "all"])
+def test_a_second_adapter_beside_it_reads_the_bases_vocabulary(vocabulary: str, tiny_model_folder: Path) -> None:
+    loaded = load_model(settings_for(tiny_model_folder))
+    row = row_with(loaded.tokenizer)
+    base = logits(loaded.model, row)
+    adapter = adapter_of("lora", vocabulary)
+    module: Any = adapter.apply(loaded, seed=1)
+    train_a_little(module, loaded, row)
+    tuned = logits(module, row)
+    adapter.add(module, "value", seed=2)
+    with seated(module, "value"):
+        torch.testing.assert_close(logits(module, row), base)
+    assert logits(module, row).equal(tuned)
 
 
 def test_an_ordinary_adapter_brings_no_further_file(tiny_model_folder: Path, tmp_path: Path) -> None:

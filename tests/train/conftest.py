@@ -85,6 +85,12 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture
+def chats_dataset() -> Callable[[RunFolder], Dataset]:
+    """A function that prepares a dozen chats in a run folder."""
+    return lambda run: prepare(run, chats(12), chats(3))
+
+
+@pytest.fixture
 def tuned(run: RunFolder, tiny_model_folder: Path) -> Callable[..., TrainedModel]:
     """A function that trains the tiny model on a dozen rows of the method's kind, with the settings given."""
 

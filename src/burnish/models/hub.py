@@ -114,12 +114,11 @@ def quiet() -> Iterator[None]:
     hub_was_off = are_progress_bars_disabled()
     bar_was_on = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
-    levels = {name: logging.getLogger(name).level for name in ("huggingface_hub", "bitsandbytes")}
+    hub_level = logging.getLogger("huggingface_hub").level
     disable_progress_bars()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -128,8 +127,7 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys", RuntimeWarning)
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        logging.getLogger("huggingface_hub").setLevel(hub_level)
         transformers_logging.set_verbosity(verbosity)
         if bar_was_on:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
