@@ -68,6 +68,33 @@ def test_a_run_goes_through_every_stage_and_a_resumed_one_does_none_again(
     assert again.decision.rules == outcome.decision.rules
 
 
+@pytest.mark.parametrize(
+    ("row", "settings"),
+    [
+        ({"chosen": "It is {}.", "rejected": "No idea, {}."}, ["train.method=dpo", "evaluate.task=null"]),
+        ({"chosen": "It is {}.", "rejected": "No idea, {}."}, ["train.method=dpo"]),
+        ({"completion": "It is {}.", "label": True}, ["train.method=kto"]),
+    ],
+)
+def test_preferences_go_the_same_way(place: Path, row: dict[str, object], settings: list[str]) -> None:
+    rows = [
+        {"prompt": f"What is {i} plus {i}?"}
+        | {k: v.format(i) if isinstance(v, str) else i % 2 == 0 for k, v in row.items()}
+        for i in range(40)
+    ]
+    (place / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    recipe = parse_recipe((place / "recipe.yaml").read_text(), [*settings, "train.heldout_loss_every=3"])
+    outcome = pipeline.run(recipe, folder=place)
+    assert outcome.decision is not None
+    assert outcome.report is not None
+    run = RunFolder(outcome.folder)
+    assert list(run.manifest()["stages"]) == ["prepare", "audit", "train", "evaluate"]
+    last = json.loads(run.file("train/metrics.jsonl").read_text().splitlines()[-1])
+    assert 0.0 <= last["heldout_reward_accuracy"] <= 1.0
+    tasks = [result for result in run.load("evaluate/evaluation.json", Evaluation).results if result.kind == "task"]
+    assert bool(tasks) == ("evaluate.task=null" not in settings)
+
+
 def test_a_changed_setting_redoes_its_stage_and_what_follows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = parse_recipe((place / "recipe.yaml").read_text())
     pipeline.run(recipe, folder=place)

@@ -88,9 +88,26 @@ def test_a_recipe_that_is_there_is_overwritten_only_by_force(tmp_path: Path, tin
 
 
 @pytest.mark.parametrize(
+    ("row", "method"),
+    [
+        ({"prompt": "Which {}?", "chosen": "a dog", "rejected": "a cat"}, "dpo"),
+        ({"prompt": "Which {}?", "completion": "a dog", "label": True}, "kto"),
+    ],
+)
+def test_preferences_get_a_recipe_with_a_method_that_learns_from_them(
+    tmp_path: Path, tiny_model_folder: Path, row: dict[str, object], method: str
+) -> None:
+    write(tmp_path / "a.jsonl", ({**row, "prompt": f"Which {i}?"} for i in range(9)))
+    recipe, said = recipe_for("a.jsonl", "--model", tiny_model_folder)
+    assert recipe.train.method.kind == method
+    assert recipe.evaluate.task is None
+    assert recipe.train.heldout_loss_every == 10
+    assert method in said
+
+
+@pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([{"prompt": "q", "chosen": "a", "rejected": "b"}], DataError, "rows of kind preference"),
         ([{"alpha": 1}], DataError, "the format isn't known"),
         ([], DataError, "the file is empty"),
     ],

@@ -60,7 +60,40 @@ def test_on_a_colour_terminal_trained_text_is_bright(tiny_model_folder: Path) ->
     console = Console(force_terminal=True, color_system="standard", no_color=False, record=True, width=200)
     encoder = Encoder(load_tokenizer(ModelSettings(name=str(tiny_model_folder))), 100)
     chat = (Message("user", "question"), Message("assistant", "reply"))
-    show(encoder, Conversation(chat, Source("a", 1)), console)
+    record = Conversation(chat, Source("a", 1))
+    show(encoder, record, encoder.conversation(record), console)
     said = console.export_text(styles=True)
     assert "\x1b[1;32mreply" in said
     assert "question" in said.partition("\x1b[1;32m")[0]
+
+
+def test_both_sides_of_a_pair_are_shown_with_what_counts(tmp_path: Path, tiny_model_folder: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"prompt": "Which?", "chosen": "a dog", "rejected": "a cat"}))
+    result = CliRunner().invoke(app, [str(path), "--model", str(tiny_model_folder)])
+    assert result.exception is None
+    lines = result.output.splitlines()
+    assert [lines[0], lines[2], lines[4], lines[6]] == [
+        "chosen:",
+        "1  'a dog<|im_end|>'",
+        "rejected:",
+        "1  'a cat<|im_end|>'",
+    ]
+    assert "(the prompt once)" in " ".join(lines[8:])
+
+
+def test_a_labelled_reply_is_shown_with_its_label(tmp_path: Path, tiny_model_folder: Path) -> None:
+    path = tmp_path / "thumbs.jsonl"
+    path.write_text(json.dumps({"prompt": "Which?", "completion": "a dog", "label": False}))
+    result = CliRunner().invoke(app, [str(path), "--model", str(tiny_model_folder)])
+    assert result.exception is None
+    assert result.output.splitlines()[0] == "undesirable:"
+
+
+def test_a_recipe_whose_method_does_not_fit_its_rows_is_told(tmp_path: Path, tiny_model_folder: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "Which?", "chosen": "a dog", "rejected": "a cat"}))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"name: a\nmodel: {tiny_model_folder}\ndata: {{train: pairs.jsonl}}\ntrain: {{method: kto}}\n")
+    result = CliRunner().invoke(app, [str(recipe)])
+    assert isinstance(result.exception, DataError)
+    assert "pairs are for dpo" in result.exception.hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from burnish.models.load import identify
 from burnish.models.settings import ModelSettings
 from burnish.records import Conversation, Message, PreferencePair, Source
 from burnish.run_folder import RunFolder
+from burnish.train.engine import Engine
 from burnish.train.metrics_log import read_metrics
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings
 from burnish.train.stage import train
@@ -88,6 +90,32 @@ def test_the_reference_is_computed_for_the_visited_rows_alone_and_used_again(
     tuned(resume=True, **settings)
     with pytest.raises(AssertionError, match="computed again"):
         tuned(**settings)
+
+
+def test_a_reference_that_was_cut_short_goes_on_to_the_same_numbers(
+    tuned: Callable[..., TrainedModel], run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("burnish.train.engine.CHUNK", 3)
+    monkeypatch.setattr("burnish.train.reference._SAVE_EVERY_SECONDS", -1.0)
+    settings: dict[str, object] = {"method": "kto", "max_steps": 2, "batch_size": 4}
+    tuned(**settings)
+    cut = RunFolder(tmp_path / "cut")
+    compute, calls = Engine._reference_now, iter(range(100))
+
+    def twice(self: Engine, *given: Any) -> torch.Tensor:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return compute(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("burnish.train.engine.Engine._reference_now", twice)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(folder=cut, **settings)
+    with safe_open(cut.file("train/reference.safetensors"), "pt") as file:
+        assert len(file.get_tensor("lengths")) == 6
+    tuned(resume=True, folder=cut, **settings)
+    whole, resumed = (one.file("train/reference.safetensors").read_bytes() for one in (run, cut))
+    assert resumed == whole
 
 
 def test_what_is_written(tuned: Callable[..., TrainedModel], run: RunFolder) -> None:

@@ -16,13 +16,14 @@ from burnish.cli.recipe_text import recipe_text
 from burnish.cli.visible import visible
 from burnish.data.look import Look, look
 from burnish.data.settings import SourceSettings
-from burnish.errors import DataError, ModelError, RecipeError
+from burnish.errors import ModelError, RecipeError
 from burnish.logs import say, warn
 from burnish.models.chat_template import Encoder
 from burnish.models.settings import DEFAULT_MODEL, ModelSettings
 from burnish.recipe import parse_recipe
 from burnish.records import Conversation, LabelledCompletion, Message, Record
 from burnish.run_folder import written_whole
+from burnish.train.settings import FITTING_METHOD
 
 _ANY_LENGTH = 1 << 30
 _SHOWN_CHARACTERS = 500
@@ -45,12 +46,6 @@ def init(
     source = SourceSettings(path=data)
     seen = look(source, Path(), encoder)
     show(seen, Console())
-    if seen.kind != "conversation":
-        raise DataError(
-            f"{data}: holds rows of kind {seen.kind}, expected conversations or text, which sft learns from; "
-            "no recipe was written",
-            hint="give the rows as messages or prompt/completion",
-        )
     text = recipe_text(seen, source, Path(), output, settings.name, context_of(settings) if encoder else None)
     parse_recipe(text, name=str(output))
     with written_whole(output) as temporary:
@@ -98,8 +93,10 @@ def _facts(seen: Look) -> list[tuple[str, str]]:
         ("fields", visible(", ".join(seen.fields))),
         ("exact duplicates", f"{seen.duplicates:,}"),
         ("distinct replies", f"{seen.distinct_replies:,}"),
-        ("suggested metric", seen.metric),
+        ("suggested method", FITTING_METHOD[seen.kind]),
     ]
+    if seen.kind == "conversation":
+        facts.append(("suggested metric", seen.metric))
     facts += [("note", visible(note)) for note in seen.file.notes]
     facts += [("fault", visible(f"{source}: {fault.message}")) for source, fault in seen.faults.first]
     if seen.refused:

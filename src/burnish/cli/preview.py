@@ -11,18 +11,21 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from burnish.catalogue import build, settings_of
 from burnish.cli.context import context_of
 from burnish.cli.visible import visible
 from burnish.data.convert import read_source
 from burnish.data.faults import Faults
 from burnish.data.settings import SourceSettings
+from burnish.data.stage import kind_of
 from burnish.errors import DataError
-from burnish.models.chat_template import Encoder
+from burnish.models.chat_template import Encoded, Encoder, continued, pair_sides
 from burnish.models.chat_template import preview as runs_of
 from burnish.models.settings import DEFAULT_MODEL, ModelSettings
 from burnish.recipe import load_recipe
-from burnish.records import Conversation, Record
-from burnish.train.settings import resolve_length
+from burnish.records import Conversation, LabelledCompletion, PreferencePair, Record
+from burnish.settings import PluginSettings
+from burnish.train.settings import FITTING_METHOD, resolve_length
 
 
 def preview(
@@ -38,16 +41,16 @@ def preview(
         recipe = load_recipe(target)
         sources, folder, seed = recipe.data.train, Path(target).parent, recipe.seed
         settings, max_length = recipe.model, resolve_length(recipe.train, context_of(recipe.model))
+        method: PluginSettings | None = recipe.train.method
     else:
         sources, folder, seed = (SourceSettings(path=target),), Path(), 0
-        settings = ModelSettings(name=model)
+        settings, method = ModelSettings(name=model), None
     record = next(itertools.islice(_records(sources, folder, seed), row - 1, None), None)
     if record is None:
         raise DataError(f"{target}: has no row {row} that can be read", hint="count from 1")
-    if not isinstance(record, Conversation):
-        raise DataError(f"{record.source}: is a preference row, expected a conversation or text, which sft learns from")
     encoder = Encoder(load_tokenizer(settings), max_length)
-    show(encoder, record, Console())
+    method = method or settings_of("method", FITTING_METHOD[kind_of(record)])
+    show(encoder, record, build("method", method).encode(record, encoder), Console())
 
 
 def _records(sources: tuple[SourceSettings, ...], folder: Path, seed: int) -> Iterator[Record]:
@@ -55,24 +58,40 @@ def _records(sources: tuple[SourceSettings, ...], folder: Path, seed: int) -> It
         yield from read_source(source, folder, Faults(), seed).records()
 
 
-def show(encoder: Encoder, record: Conversation, console: Console) -> None:
-    """Print a row's runs of equal weight: in colour on a terminal that has it, else one run a line with its weight."""
-    runs = runs_of(encoder, record)
-    encoded = encoder.conversation(record)
-    coloured = console.is_terminal and not console.no_color
-    if coloured:
-        text = Text()
-        for piece, weight in runs:
-            text.append(visible(piece), style="bold green" if weight else "dim")
-        console.print(text)
-    else:
-        for piece, weight in runs:
-            console.print(Text(f"{weight:g}  {visible(piece)!r}"), soft_wrap=True)
+def show(encoder: Encoder, record: Record, encoded: Encoded, console: Console) -> None:
+    """Print the runs of equal weight of each chat that the row stands for: in colour on a terminal that has it, else
+    one run a line with its weight."""
+    for title, chat in _chats(record):
+        if title:
+            console.print(Text(title, style="bold"))
+        _show_runs(runs_of(encoder, chat), console)
     if encoded.group is None:
         console.print(Text(f"{record.source}: nothing of it is trained: {visible(encoded.dropped)}"))
         return
     trained = sum(weight > 0 for completion in encoded.group.completions for weight in completion.weights)
     cut = f", {encoded.tokens_truncated:,} cut off" if encoded.tokens_truncated else ""
+    once = " (the prompt once)" if isinstance(record, PreferencePair) else ""
     console.print(
-        Text(f"{record.source}: {encoded.group.num_tokens:,} tokens, {trained:,} trained (weight above 0){cut}")
+        Text(f"{record.source}: {encoded.group.num_tokens:,} tokens{once}, {trained:,} trained (weight above 0){cut}")
     )
+
+
+def _show_runs(runs: list[tuple[str, float]], console: Console) -> None:
+    if console.is_terminal and not console.no_color:
+        text = Text()
+        for piece, weight in runs:
+            text.append(visible(piece), style="bold green" if weight else "dim")
+        console.print(text)
+        return
+    for piece, weight in runs:
+        console.print(Text(f"{weight:g}  {visible(piece)!r}"), soft_wrap=True)
+
+
+def _chats(record: Record) -> list[tuple[str, Conversation]]:
+    """The chats that a record stands for, each with its title."""
+    if isinstance(record, Conversation):
+        return [("", record)]
+    if isinstance(record, LabelledCompletion):
+        title = "desirable:" if record.desirable else "undesirable:"
+        return [(title, continued(record.prompt, record.completion, record.source))]
+    return list(zip(("chosen:", "rejected:"), pair_sides(record), strict=True))

@@ -7,8 +7,10 @@ import os
 import re
 from pathlib import Path
 
+from burnish.artefacts import RecordKind
 from burnish.data.look import Look, fitting_max_length
 from burnish.data.settings import SourceSettings
+from burnish.train.settings import FITTING_METHOD
 
 _UNMEASURED_LENGTH = 1024
 _WHY_METRIC = {
@@ -16,6 +18,12 @@ _WHY_METRIC = {
     "json_fields": "replies are JSON objects: the share of fields that are right",
     "rouge_l": "replies are prose: overlap with the reference in words and their order",
     "perplexity": "plain text has no reply to compare: how well the model predicts it",
+}
+
+_WHY_METHOD: dict[RecordKind, str] = {
+    "conversation": "learns to reply as the data does",
+    "preference": "learns which of two replies is better; or orpo, simpo (without a reference model)",
+    "labelled": "learns from replies with a thumbs up or down",
 }
 
 _TEMPLATE = """\
@@ -36,15 +44,22 @@ data:
   on_bad_row: {on_bad_row}  # stop: all faults are told, nothing is trained; skip: they are left out and counted
 
 train:
-  method: sft
+  method: {method}  # {why_method}
   adapter: lora  # lora, qlora (base weights in 4 bits) or full
   epochs: {epochs}
   max_length: {max_length}  # tokens a row{lengths}
-
+{more}"""
+_TASK = """
 evaluate:
   task:
     metric: {metric}  # {why_metric}
     few_shot: 4  # examples for the untuned model's second try, so that tuning is compared with prompting
+"""
+_PREFERENCES = """\
+  heldout_loss_every: 10  # steps; train/metrics.jsonl then has the held-out rows' loss, rewards and accuracy
+
+evaluate:
+  task: null  # no reply is the right one here, so that base and tuned model are compared on safety alone
 """
 
 
@@ -65,11 +80,12 @@ def recipe_text(seen: Look, source: SourceSettings, folder: Path, output: Path, 
         instruction=_instruction(seen),
         heldout=0.1,
         on_bad_row="skip" if seen.faults.total else "stop",
-        epochs=3 if seen.file.taken < 5000 else 1,
+        method=FITTING_METHOD[seen.kind],
+        why_method=_WHY_METHOD[seen.kind],
+        epochs=3 if seen.file.taken < 5000 and seen.kind == "conversation" else 1,
         max_length=max_length,
         lengths=_lengths(seen, max_length),
-        metric=seen.metric,
-        why_metric=_WHY_METRIC[seen.metric],
+        more=_more(seen),
     )
 
 
@@ -79,6 +95,13 @@ def run_name(path: str) -> str:
     for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"):
         stem = stem.removesuffix(ending)
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:60] or "run"
+
+
+def _more(seen: Look) -> str:
+    """What is written of the evaluation."""
+    if seen.kind != "conversation":
+        return _PREFERENCES
+    return _TASK.format(metric=seen.metric, why_metric=_WHY_METRIC[seen.metric])
 
 
 def _instruction(seen: Look) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate, chain
 from typing import Literal, Protocol, TypeAlias
 
@@ -48,9 +49,13 @@ class Batch:
         """The groups of these indices, with their numbers."""
         return Batch(
             [self.groups[index] for index in indices],
-            _part(self.per_target, [group.num_targets for group in self.groups], indices) if self.per_target else {},
+            _part(self.per_target, self._targets, indices) if self.per_target else {},
             _part(self.per_completion, [len(group.completions) for group in self.groups], indices),
         )
+
+    @cached_property
+    def _targets(self) -> list[int]:
+        return [group.num_targets for group in self.groups]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, PositiveInt, Tag
 
+from burnish.artefacts import RecordKind
 from burnish.catalogue import AdapterSettings, MethodSettings, TrackerSettings
 from burnish.settings import Settings
 
@@ -16,6 +17,7 @@ _Auto: TypeAlias = Annotated[Literal["auto"], Tag("auto")]
 _Count: TypeAlias = Annotated[int, Field(ge=1), Tag("number")]
 _Length: TypeAlias = Annotated[int, Field(ge=2), Tag("number")]
 _Rate: TypeAlias = Annotated[float, Field(gt=0.0, le=1.0), Tag("number")]
+FITTING_METHOD: dict[RecordKind, str] = {"conversation": "sft", "preference": "dpo", "labelled": "kto"}
 LEARNING_RATE = {"adapter": 2e-4, "model": 2e-5}
 TOKEN_BUDGET = {"cpu": 1024}
 ACCELERATOR_TOKEN_BUDGET = 8192

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from burnish.artefacts import Dataset, TrainedModel
+from burnish.artefacts import Dataset, Losses, TrainedModel
 from burnish.catalogue import build
 from burnish.data.store import read_records
 from burnish.errors import TrainError
@@ -84,33 +84,13 @@ def train(
     if not resume:
         _begin_anew(run, checkpoints)
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
-    module = adapter.apply(loaded, seed)
-    known = ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded, adapter))
-    engine = _engine(module, loaded, adapter, method, encoder, resolved, known, seed)
+    engine = _engine(adapter, loaded, method, encoder, resolved, run, seed)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
     with products(loaded.products):
         if "reference" in method.roles:
             learn_reference(work)
         done = _run(work, run, checkpoints, trackers)
-    path = _save(adapter, module, loaded, run)
-    result = TrainedModel(
-        method=settings.method.kind,
-        adapter=settings.adapter.kind,
-        base=loaded.identity,
-        path=path.relative_to(run.path).as_posix(),
-        form=adapter.form,
-        digest=identify(model.made_into(path)).digest,
-        steps=done.step,
-        epochs=work.order.epoch(done.step),
-        tokens_trained=done.tokens_trained,
-        tokens_seen=done.tokens_seen,
-        seconds=done.seconds,
-        first_loss=done.first_loss,
-        last_loss=done.last_loss,
-        losses=encoding.losses,
-    )
-    run.save("train/train.json", result)
-    return result
+    return _finish(settings, model, adapter, loaded, run, work, done, encoding.losses)
 
 
 def context_length(loaded: LoadedModel) -> int | None:
@@ -139,16 +119,16 @@ def _encode(
 
 
 def _engine(
-    module: nn.Module,
-    loaded: LoadedModel,
     adapter: Adapter,
+    loaded: LoadedModel,
     method: Method,
     encoder: Encoder,
     settings: ResolvedTrainSettings,
-    known: ReferenceLogprobs,
+    run: RunFolder,
     seed: int,
 ) -> Engine:
     """The model with all the seats that the method needs."""
+    module = adapter.apply(loaded, seed)
     needs_value = "value" in method.roles
     if needs_value:
         adapter.add(module, VALUE, step_seed(seed, 0))
@@ -159,7 +139,7 @@ def _engine(
         tokenizer=loaded.tokenizer,
         token_budget=settings.token_budget,
         max_length=encoder.max_length,
-        known=known,
+        known=ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded)),
         value_head=value_head(module) if needs_value else None,
         seed=seed,
     )
@@ -200,6 +180,38 @@ def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Tracker
         trackers.finish()
 
 
+def _finish(
+    settings: TrainSettings,
+    model: ModelSettings,
+    adapter: Adapter,
+    loaded: LoadedModel,
+    run: RunFolder,
+    work: Work,
+    done: Progress,
+    losses: Losses,
+) -> TrainedModel:
+    """Save the weights, and then what they are."""
+    path = _save(adapter, work.module, loaded, run)
+    result = TrainedModel(
+        method=settings.method.kind,
+        adapter=settings.adapter.kind,
+        base=loaded.identity,
+        path=path.relative_to(run.path).as_posix(),
+        form=adapter.form,
+        digest=identify(model.made_into(path)).digest,
+        steps=done.step,
+        epochs=work.order.epoch(done.step),
+        tokens_trained=done.tokens_trained,
+        tokens_seen=done.tokens_seen,
+        seconds=done.seconds,
+        first_loss=done.first_loss,
+        last_loss=done.last_loss,
+        losses=losses,
+    )
+    run.save("train/train.json", result)
+    return result
+
+
 def _begin_anew(run: RunFolder, checkpoints: Checkpoints) -> None:
     checkpoints.clear()
     for file in (METRICS, REFERENCE, "train/train.json"):
@@ -215,6 +227,7 @@ def _key(
     return content_digest(
         settings.model_dump(mode="json", exclude=_NO_PART_IN_THE_RESULT),
         loaded.identity.digest,
+        loaded.form.model_dump(mode="json"),
         str(loaded.dtype),
         loaded.products,
         loaded.device.type,
@@ -224,11 +237,10 @@ def _key(
     )
 
 
-def _reference_key(loaded: LoadedModel, adapter: Adapter) -> str:
+def _reference_key(loaded: LoadedModel) -> str:
     """A digest of all that the reference's log-probabilities follow from, beside the groups themselves."""
-    return content_digest(
-        loaded.identity.digest, adapter.quantise, str(loaded.dtype), loaded.device.type, loaded.products
-    )
+    form = loaded.form.model_dump(mode="json")
+    return content_digest(loaded.identity.digest, form, str(loaded.dtype), loaded.products, loaded.device.type)
 
 
 def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFolder) -> Path:
