@@ -5,8 +5,8 @@
 Training rows are `steps` batches that length grouping would make, one from each stretch of lengths, their rows then
 shuffled; so that on one and the same set of rows a plain order wastes as much on padding as it does on the whole data
 (51% to 53% of what it computes, measured on 999 Alpaca rows with batches of 8), and a grouped one as little (2%). A
-batch before them is for warming up. All sides are given token ids that Burnish's encoder made, so that they count and
-learn from the same tokens.
+batch before them is for warming up. TRL's SFT is given the token ids and labels that Burnish's encoder made, so that
+all count and learn from the same tokens; of preferences, only pairs that fit into the greatest length whole are taken.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def make(job: Job) -> Workload:
     linear, head = _parameters(resolve_folder(settings))
     if job.kind == "dpo":
         data, records = _records(_PREFERENCE, _own_pairs)
-        rows = [_pair_row(encoder, record) for record in records if isinstance(record, PreferencePair)]
+        pairs = [_pair_row(encoder, record) for record in records if isinstance(record, PreferencePair)]
+        rows = [row for row in pairs if row["longest"] < MAX_LENGTH]
     else:
         data, records = _records(_INSTRUCT, _own_chats)
         rows = [_chat_row(encoder, record) for record in records if isinstance(record, Conversation)]
@@ -140,11 +141,14 @@ def _pair_row(encoder: Encoder, record: PreferencePair) -> dict[str, Any]:
         encoder.conversation(Conversation((*record.prompt, *reply), record.source)).group
         for reply in (record.chosen, record.rejected)
     ]
-    lengths = [group.num_tokens - prompt if group else 0 for group in replies]
+    # A prompt that was cut before its reply leaves no group: it is too long, and isn't taken.
+    whole = [group.num_tokens if group else MAX_LENGTH for group in replies]
+    lengths = [length - prompt for length in whole]
     return {
         "prompt": _plain(record.prompt),
         "chosen": _plain(record.chosen),
         "rejected": _plain(record.rejected),
+        "longest": max(whole),
         "tokens": prompt + sum(lengths),
         "targets": sum(lengths),
     }
