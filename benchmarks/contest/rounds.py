@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from contest.plan import Case, Contender, Job, Measured, read_measured, write
-
-_HERE = Path(__file__).resolve().parents[1]
+from contest.process import python
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def _prepare(job: Job, folder: Path) -> dict[str, object]:
 
     path = folder / "job.json"
     write(path, job)
-    done = _python(["-m", "contest.workload", str(path), job.workload])
+    done = python(["-m", "contest.workload", str(path), job.workload])
     if done.returncode:
         sys.exit(f"{job.case}: the rows can't be prepared:\n{done.stderr[-3000:]}")
     work = json.loads(Path(job.workload).read_text(encoding="utf-8"))
@@ -109,25 +106,13 @@ def _run(module: str, job: Job, folder: Path) -> Measured:
     job_path, result = folder / "job.json", folder / "result.json"
     write(job_path, job)
     result.unlink(missing_ok=True)
-    done = _python(["-m", f"contest.{module}", str(job_path), str(result)])
+    done = python(["-m", f"contest.{module}", str(job_path), str(result)])
     if done.returncode == 0 and result.exists():
         return read_measured(result)
     if done.returncode < 0:
         return Measured(failed=f"killed by signal {-done.returncode} (out of memory?)")
     said = [line for line in done.stderr.strip().splitlines() if line.strip() and not line.startswith("hint:")]
     return Measured(failed=said[-1][:300] if said else f"exit code {done.returncode}")
-
-
-def _python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    paths = [str(_HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 def _in_words(found: Measured, case: Case) -> str:

@@ -23,7 +23,6 @@ from burnish.data.convert import read_source
 from burnish.data.faults import Faults
 from burnish.data.settings import SourceSettings
 from burnish.models.chat_template import Encoder
-from burnish.models.load import load_tokenizer, resolve_folder
 from burnish.models.settings import ModelSettings
 from burnish.records import Conversation, Message, PreferencePair, Record
 from contest.plan import MAX_LENGTH, Job, read_job
@@ -59,6 +58,8 @@ def read_workload(path: str) -> Workload:
 
 def make(job: Job) -> Workload:
     """Choose the rows of a job."""
+    from burnish.models.load import load_tokenizer, resolve_folder
+
     settings = ModelSettings(name=job.model)
     encoder = Encoder(load_tokenizer(settings), MAX_LENGTH)
     linear, head = _parameters(resolve_folder(settings))
@@ -83,6 +84,11 @@ def make(job: Job) -> Workload:
         linear,
         head,
     )
+
+
+def conversations() -> list[Conversation]:
+    """The chats that benchmarks are made of."""
+    return [record for record in _records(_INSTRUCT, _own_chats)[1] if isinstance(record, Conversation)]
 
 
 def _choose(rows: Sequence[dict[str, Any]], job: Job) -> tuple[list[dict[str, Any]], list[int]]:

@@ -6,6 +6,7 @@ models.
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import sys
@@ -83,6 +84,11 @@ def peak_memory_bytes(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def num_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def reset_peak_memory(device: torch.device) -> None:

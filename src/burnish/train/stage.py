@@ -18,6 +18,7 @@ from burnish.data.store import read_records
 from burnish.errors import TrainError
 from burnish.logs import say
 from burnish.models.adapter import Adapter
+from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
@@ -26,6 +27,8 @@ from burnish.models.settings import ModelSettings
 from burnish.records import Record, content_digest
 from burnish.run_folder import RunFolder
 from burnish.train.batches import DataOrder, Rows, step_seed
+from burnish.train.encode_file import encode_file
+from burnish.train.encoded_cache import EncodedCache
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
 from burnish.train.engine import Engine
 from burnish.train.loop import Work, learn_reference, run_steps
@@ -125,8 +128,9 @@ def _encode(
     method: Method,
     encoder: Encoder,
 ) -> tuple[Encoding, Rows]:
-    records = read_records(run.file(dataset.train_path))
-    encoding = encode_rows(records, dataset.num_train, quarantined, method, encoder)
+    path = run.file(dataset.train_path)
+    cache = EncodedCache(cache_folder().parent / "encoded")
+    encoding = encode_file(path, dataset.num_train, quarantined, method, encoder, cache)
     check_rows(encoding, encoder)
     tell(encoding, encoder.max_length)
     if not settings.heldout_loss_every or not dataset.num_heldout:
