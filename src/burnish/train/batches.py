@@ -133,6 +133,11 @@ class Rows:
         """Tokens of all rows that weigh in the loss."""
         return self._num_targets
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row; 0 without rows."""
+        return int(np.diff(np.asarray(self._starts), append=len(self._tokens)).max(initial=0))
+
     def save(self, folder: Path) -> None:
         """Write all rows into an empty folder. Raises: OSError."""
         for name, kind in _ARRAYS.items():

@@ -20,6 +20,7 @@ from burnish.logs import say
 from burnish.models.adapter import Adapter
 from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
+from burnish.models.device import peak_memory_bytes
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.seats import VALUE, value_head
@@ -31,6 +32,7 @@ from burnish.train.encode_file import encode_file
 from burnish.train.encoded_cache import EncodedCache
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
 from burnish.train.engine import Engine
+from burnish.train.footprint import Footprint, check_fits, largest_row, predict
 from burnish.train.loop import Work, learn_reference, run_steps
 from burnish.train.method import Method
 from burnish.train.metrics_log import metrics_log
@@ -61,8 +63,8 @@ def train(
     With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
     run has, bit for bit on the same machine; without, begins anew.
 
-    Raises: TrainError when there is nothing to train on, a tracker's package is missing, a checkpoint is another
-    run's, numbers stop being finite, or the disk is full; ModelError when the model can't be loaded;
+    Raises: TrainError when there is nothing to train on, memory won't do, a tracker's package is missing, a checkpoint
+    is another run's, numbers stop being finite, or the disk is full; ModelError when the model can't be loaded;
     DataError when the method can't learn from such rows; KeyboardInterrupt after Ctrl-C, resumable.
     """
     trackers = Trackers(settings.trackers)
@@ -90,9 +92,14 @@ def train(
     known = ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded, adapter))
     engine = _engine(module, loaded, adapter, method, encoder, resolved, known, seed)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
+    predicted = _predict_memory(work)
     if "reference" in method.roles:
         learn_reference(work)
     done = _run(work, run, checkpoints, trackers)
+    say(
+        f"memory: up to {predicted.peak / 1e9:.2f} GB were predicted, {peak_memory_bytes(loaded.device) / 1e9:.2f} GB "
+        "were used at most"
+    )
     path = _save(adapter, module, loaded, run)
     result = TrainedModel(
         method=settings.method.kind,
@@ -188,6 +195,15 @@ def _work(
         settings=settings,
         seed=seed,
     )
+
+
+def _predict_memory(work: Work) -> Footprint:
+    """Raises: TrainError when the run won't fit."""
+    longest = max(work.rows.longest, work.heldout.longest)
+    tokens = largest_row(work.settings, longest)
+    footprint = predict(work.module, work.weights.values(), work.engine.device, work.engine.dtype, tokens, longest)
+    check_fits(footprint, work.settings, longest, work.engine.device)
+    return footprint
 
 
 def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers) -> Progress:
