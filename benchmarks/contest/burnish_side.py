@@ -19,10 +19,11 @@ from burnish.models.load import load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder
+from burnish.train import stage
 from burnish.train.batches import DataOrder
+from burnish.train.loop import Work
 from burnish.train.metrics_log import read_metrics
 from burnish.train.settings import TrainSettings
-from burnish.train.stage import train
 from contest.memory import peak_bytes
 from contest.plan import LEARNING_RATE, MAX_LENGTH, MAX_NEW_TOKENS, RANK, Job, Measured, read_job, write
 from contest.workload import Workload, read_workload
@@ -30,7 +31,17 @@ from contest.workload import Workload, read_workload
 
 def train_once(job: Job, work: Workload) -> Measured:
     """Prepare and train in a new run folder. A step's seconds are the loop's own: from before its rows are packed to
-    after its weights have moved."""
+    after its weights have moved. What computing DPO's reference takes counts for the rows that are measured."""
+    seconds_before = 0.0
+    learn_reference = stage.learn_reference
+
+    def timed(work: Work) -> None:
+        nonlocal seconds_before
+        began = time.perf_counter()
+        learn_reference(work)
+        seconds_before += time.perf_counter() - began
+
+    stage.learn_reference = timed  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_rows(job, work, folder / "rows.jsonl")
@@ -38,12 +49,13 @@ def train_once(job: Job, work: Workload) -> Measured:
         data = DataSettings.model_validate({"train": "rows.jsonl", "heldout_fraction": 0.0})
         dataset = prepare(data, run, folder, job.seed)
         model = ModelSettings.model_validate({"name": job.model, "dtype": job.dtype})
-        train(_settings(job), model, dataset, (), run, job.seed, False)
+        stage.train(_settings(job), model, dataset, (), run, job.seed, False)
         steps = read_metrics(run.file("train/metrics.jsonl"))
     first = job.warmup * job.batch
     return Measured(
         amount=len(work.tokens) - first if job.kind == "dpo" else sum(work.tokens[first:]),
-        seconds=sum(step["seconds"] for step in steps[job.warmup :]),
+        seconds=sum(step["seconds"] for step in steps[job.warmup :])
+        + seconds_before * (len(work.tokens) - first) / len(work.tokens),
         peak_bytes=peak_bytes(),
         losses=tuple(step["loss"] for step in steps),
     )

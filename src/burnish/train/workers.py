@@ -17,6 +17,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,20 +78,15 @@ def _worker(order: bytes) -> Iterator[subprocess.Popen[bytes]]:
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "burnish.train.workers"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-    )
-    assert worker.stdin is not None
+    with tempfile.TemporaryFile() as file:
+        file.write(order)
+        file.seek(0)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "burnish.train.workers"], stdin=file, stdout=subprocess.PIPE, env=environment
+        )
     assert worker.stdout is not None
     try:
-        worker.stdin.write(order)
-        worker.stdin.close()
         yield worker
-    except BrokenPipeError as error:
-        raise _ended(worker) from error
     finally:
         worker.kill()
         worker.wait()
