@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Tests run in two processes of one thread each: two of two threads each would slow each other down.
 TEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: demo test check browser install format lint types contracts clean
+.PHONY: demo test check bench browser install format lint types contracts clean
 
 demo: $(VENV)/.user
 	$(BIN)/burnish demo --resume
@@ -14,6 +14,10 @@ test: lint types contracts
 
 check: lint types contracts
 	$(TEST) -n 2 --dist worksteal -m "not slow"
+
+# Burnish beside TRL and transformers on this machine; takes under an hour on two cores.
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/engine.py
 
 # The browser that one slow test opens the report in; the test is skipped where there is none.
 browser:
@@ -46,6 +50,10 @@ $(VENV)/.user: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.user
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.user
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[bench]'
 	touch $@
 
 clean:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -100,3 +101,36 @@ def test_one_process_has_rank_nought_and_many_ask_torch(monkeypatch: pytest.Monk
 
 def test_moving_keeps_values() -> None:
     assert torch.equal(devices.move(torch.arange(3), CPU), torch.arange(3))
+
+
+def test_free_memory_is_what_machine_and_control_group_both_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(limit: str) -> None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("700\n")
+        (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 150\n")
+
+    assert devices._left_in_control_group(tmp_path) is None
+    write("max")
+    assert devices._left_in_control_group(tmp_path) is None
+    write("1000")
+    assert devices._left_in_control_group(tmp_path) == 450
+    monkeypatch.setattr(devices, "_left_in_control_group", lambda _root: 450)
+    assert devices.free_memory_bytes(torch.device("cpu")) == 450
+    monkeypatch.setattr(devices, "_left_in_control_group", lambda _root: None)
+    free = devices.free_memory_bytes(torch.device("cpu"))
+    assert free is not None
+    assert free > 10**6
+    assert devices.free_memory_bytes(torch.device("meta")) is None
+
+
+def test_memory_in_use_grows_with_what_is_allocated() -> None:
+    cpu = torch.device("cpu")
+    before = devices.used_memory_bytes(cpu)
+    held = torch.ones(64 * 2**20, dtype=torch.uint8)
+    assert devices.used_memory_bytes(cpu) - before > len(held) // 2
+
+
+def test_there_is_a_core() -> None:
+    assert devices.num_cores() >= 1

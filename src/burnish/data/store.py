@@ -51,6 +51,20 @@ def from_line(line: str) -> Record:
     raise ValueError(f"unknown kind {value['kind']!r}")
 
 
+def from_line_of(path: Path, number: int, line: str) -> Record:
+    """The record of a file's line, counted from 1.
+
+    Raises: DataError when the line was damaged.
+    """
+    try:
+        return from_line(line)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}:{number}: got {type(error).__name__} ({error}), expected a prepared row",
+            hint="the run folder was damaged; prepare the data anew in another run",
+        ) from error
+
+
 def read_records(path: Path) -> Iterator[Record]:
     """Stream the records of a file that `to_line` wrote.
 
@@ -59,13 +73,7 @@ def read_records(path: Path) -> Iterator[Record]:
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file, 1):
-                try:
-                    yield from_line(line)
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataError(
-                        f"{path}:{number}: got {type(error).__name__} ({error}), expected a prepared row",
-                        hint="the run folder was damaged; prepare the data anew in another run",
-                    ) from error
+                yield from_line_of(path, number, line)
     except FileNotFoundError:
         raise DataError(
             f"{path}: missing, expected prepared rows; nothing was read", hint="run with --resume"

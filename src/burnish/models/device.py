@@ -6,13 +6,16 @@ models.
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 import torch.distributed
 
@@ -125,6 +128,31 @@ def peak_memory_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def num_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def used_memory_bytes(device: torch.device) -> int:
+    """Memory in use now, in bytes: allocated by torch on CUDA, elsewhere the process's resident set."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def free_memory_bytes(device: torch.device) -> int | None:
+    """Memory that could still be had, in bytes: on CUDA of the device, on the CPU what the machine can give without
+    swapping and the control group lets this process have; None where it isn't known."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    if device.type != "cpu":
+        return None
+    free = int(psutil.virtual_memory().available)
+    left = _left_in_control_group(Path("/sys/fs/cgroup"))
+    return free if left is None else min(free, left)
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Begin measuring anew, where the device can."""
     if device.type == "cuda":
@@ -139,6 +167,20 @@ def rank() -> int:
 def world_size() -> int:
     """How many processes work together."""
     return torch.distributed.get_world_size() if _distributed() else 1
+
+
+def _left_in_control_group(root: Path) -> int | None:
+    """What a memory limit leaves, in bytes, page cache that could be dropped counted as left; None without a limit.
+
+    Source: Linux, Documentation/admin-guide/cgroup-v2.rst, "Memory Interface Files".
+    """
+    try:
+        limit = (root / "memory.max").read_text(encoding="ascii").strip()
+        used = int((root / "memory.current").read_text(encoding="ascii"))
+        cached = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
+        return None if limit == "max" else int(limit) - used + int(cached.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None
 
 
 def _distributed() -> bool:

@@ -1,10 +1,15 @@
-"""From prepared records to encoded rows, with everything that is lost on the way counted."""
+"""From prepared records to encoded rows, with everything that is lost on the way counted.
+
+Records are encoded in parts of so many records, whoever encodes them: so what comes out is the same whether this
+process does it, several do, or a cache has it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 
 from burnish.artefacts import Losses
 from burnish.errors import TrainError
@@ -14,8 +19,8 @@ from burnish.records import Record
 from burnish.train.batches import Rows
 from burnish.train.method import Method
 
-_SAMPLE = 1000
-_STRIDE = 50
+PART = 250  # records
+_SAMPLED_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,24 @@ class Encoding:
     sample: tuple[Encoded, ...]
 
 
+@dataclass
+class Part:
+    """What came of some records: rows, counts ("seen", "quarantined", "truncated", "tokens" lost), why rows were
+    dropped (reason -> rows), and a sample."""
+
+    rows: Rows = field(default_factory=Rows)
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    sample: list[Encoded] = field(default_factory=list)
+
+    def include(self, other: Part) -> None:
+        """Add what came of the records that follow."""
+        self.rows.extend(other.rows)
+        self.counts.update(other.counts)
+        self.reasons.update(other.reasons)
+        self.sample.extend(other.sample)
+
+
 def encode_rows(
     records: Iterable[Record],
     num_records: int,
@@ -36,40 +59,64 @@ def encode_rows(
     encoder: Encoder,
     label: str = "Encoding rows",
 ) -> Encoding:
-    """Encode records, leaving out those whose source ("file:line") is quarantined.
+    """Encode records in this process, leaving out those whose source ("file:line") is quarantined.
 
     Raises: DataError when the method can't learn from such records.
     """
-    rows, reasons, counts = Rows(), Counter[str](), Counter[str]()
-    sample: list[Encoded] = []
     left_out = frozenset(quarantined)
+
+    def parts() -> Iterator[Part]:
+        remaining = iter(records)
+        number = 0
+        while chunk := list(islice(remaining, PART)):
+            yield encode_part(chunk, number, left_out, method, encoder)
+            number += 1
+
+    return joined(parts(), num_records, label)
+
+
+def encode_part(
+    records: Iterable[Record], number: int, left_out: frozenset[str], method: Method, encoder: Encoder
+) -> Part:
+    """Encode the records of one part, of which this is the one of that `number`, from 0.
+
+    Raises: as `encode_rows`.
+    """
+    part = Part()
+    for record in records:
+        part.counts["seen"] += 1
+        if str(record.source) in left_out:
+            part.counts["quarantined"] += 1
+            continue
+        encoded = method.encode(record, encoder)
+        if number < _SAMPLED_PARTS:
+            part.sample.append(encoded)
+        if encoded.group is None:
+            part.reasons[encoded.dropped] += 1
+            continue
+        part.counts["truncated"] += bool(encoded.tokens_truncated)
+        part.counts["tokens"] += encoded.tokens_truncated
+        part.rows.append(encoded.group)
+    return part
+
+
+def joined(parts: Iterable[Part], num_records: int, label: str) -> Encoding:
+    """All parts, in their order, as one encoding; a bar moves on as they come."""
+    whole = Part()
     with progress(label, num_records) as bar:
-        for number, record in enumerate(records, 1):
-            if number % _STRIDE == 0:
-                bar.advance(_STRIDE)
-            counts["seen"] += 1
-            if str(record.source) in left_out:
-                counts["quarantined"] += 1
-                continue
-            encoded = method.encode(record, encoder)
-            if len(sample) < _SAMPLE:
-                sample.append(encoded)
-            if encoded.group is None:
-                reasons[encoded.dropped] += 1
-                continue
-            counts["truncated"] += bool(encoded.tokens_truncated)
-            counts["tokens"] += encoded.tokens_truncated
-            rows.append(encoded.group)
-        bar.advance(num_records % _STRIDE)
+        for part in parts:
+            whole.include(part)
+            bar.advance(part.counts["seen"])
+    counts = whole.counts
     losses = Losses(
         rows_seen=counts["seen"],
-        rows_trained=len(rows),
+        rows_trained=len(whole.rows),
         rows_quarantined=counts["quarantined"],
         rows_truncated=counts["truncated"],
-        rows_dropped=reasons.total(),
+        rows_dropped=whole.reasons.total(),
         tokens_truncated=counts["tokens"],
     )
-    return Encoding(rows, losses, reasons, tuple(sample))
+    return Encoding(whole.rows, losses, whole.reasons, tuple(whole.sample))
 
 
 def check_rows(encoding: Encoding, encoder: Encoder) -> None:

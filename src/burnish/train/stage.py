@@ -18,8 +18,9 @@ from burnish.data.store import read_records
 from burnish.errors import TrainError
 from burnish.logs import say
 from burnish.models.adapter import Adapter
+from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
-from burnish.models.device import products
+from burnish.models.device import peak_memory_bytes, products
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.seats import VALUE, value_head
@@ -27,8 +28,11 @@ from burnish.models.settings import ModelSettings
 from burnish.records import Record, content_digest
 from burnish.run_folder import RunFolder
 from burnish.train.batches import DataOrder, Rows, step_seed
+from burnish.train.encode_file import encode_file
+from burnish.train.encoded_cache import EncodedCache
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
 from burnish.train.engine import Engine
+from burnish.train.footprint import Footprint, check_fits, largest_row, predict
 from burnish.train.loop import Work, learn_reference, run_steps
 from burnish.train.method import Method
 from burnish.train.metrics_log import metrics_log
@@ -59,8 +63,8 @@ def train(
     With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
     run has, bit for bit on the same machine; without, begins anew.
 
-    Raises: TrainError when there is nothing to train on, a tracker's package is missing, a checkpoint is another
-    run's, numbers stop being finite, or the disk is full; ModelError when the model can't be loaded;
+    Raises: TrainError when there is nothing to train on, memory won't do, a tracker's package is missing, a checkpoint
+    is another run's, numbers stop being finite, or the disk is full; ModelError when the model can't be loaded;
     DataError when the method can't learn from such rows; KeyboardInterrupt after Ctrl-C, resumable.
     """
     trackers = Trackers(settings.trackers)
@@ -86,10 +90,15 @@ def train(
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
     engine = _engine(adapter, loaded, method, encoder, resolved, run, seed)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
+    predicted = _predict_memory(work)
     with products(loaded.products):
         if "reference" in method.roles:
             learn_reference(work)
         done = _run(work, run, checkpoints, trackers)
+    say(
+        f"memory: up to {predicted.peak / 1e9:.2f} GB were predicted, {peak_memory_bytes(loaded.device) / 1e9:.2f} GB "
+        "were used at most"
+    )
     return _finish(settings, model, adapter, loaded, run, work, done, encoding.losses)
 
 
@@ -107,8 +116,9 @@ def _encode(
     method: Method,
     encoder: Encoder,
 ) -> tuple[Encoding, Rows]:
-    records = read_records(run.file(dataset.train_path))
-    encoding = encode_rows(records, dataset.num_train, quarantined, method, encoder)
+    path = run.file(dataset.train_path)
+    cache = EncodedCache(cache_folder().parent / "encoded")
+    encoding = encode_file(path, dataset.num_train, quarantined, method, encoder, cache)
     check_rows(encoding, encoder)
     tell(encoding, encoder.max_length)
     if not settings.heldout_loss_every or not dataset.num_heldout:
@@ -166,6 +176,15 @@ def _work(
         settings=settings,
         seed=seed,
     )
+
+
+def _predict_memory(work: Work) -> Footprint:
+    """Raises: TrainError when the run won't fit."""
+    longest = max(work.rows.longest, work.heldout.longest)
+    tokens = largest_row(work.settings, longest)
+    footprint = predict(work.module, work.weights.values(), work.engine.device, work.engine.dtype, tokens, longest)
+    check_fits(footprint, work.settings, longest, work.engine.device)
+    return footprint
 
 
 def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers) -> Progress:
