@@ -14,6 +14,7 @@ from pathlib import Path
 from burnish.data.settings import DataSettings
 from burnish.data.stage import prepare
 from burnish.models.chat_template import Encoder
+from burnish.models.device import products
 from burnish.models.generate import GenerationSettings, generate
 from burnish.models.load import load_model
 from burnish.models.memory import keep_freed_memory
@@ -48,7 +49,7 @@ def train_once(job: Job, work: Workload) -> Measured:
         run = RunFolder(folder / "run")
         data = DataSettings.model_validate({"train": "rows.jsonl", "heldout_fraction": 0.0})
         dataset = prepare(data, run, folder, job.seed)
-        model = ModelSettings.model_validate({"name": job.model, "dtype": job.dtype})
+        model = ModelSettings.model_validate({"name": job.model, "dtype": "float32", "products": job.dtype})
         stage.train(_settings(job), model, dataset, (), run, job.seed, False)
         steps = read_metrics(run.file("train/metrics.jsonl"))
     first = job.warmup * job.batch
@@ -64,12 +65,14 @@ def train_once(job: Job, work: Workload) -> Measured:
 def generate_once(job: Job, work: Workload) -> Measured:
     """Answer all prompts, after two short replies to warm up."""
     keep_freed_memory()
-    loaded = load_model(ModelSettings.model_validate({"name": job.model, "dtype": job.dtype}))
+    loaded = load_model(ModelSettings.model_validate({"name": job.model, "dtype": "float32", "products": job.dtype}))
     Encoder(loaded.tokenizer, MAX_LENGTH)
-    generate(loaded.model, loaded.tokenizer, work.prompts[:2], GenerationSettings(max_new_tokens=4))
-    began = time.perf_counter()
-    replies = generate(loaded.model, loaded.tokenizer, work.prompts, GenerationSettings(max_new_tokens=MAX_NEW_TOKENS))
-    seconds = time.perf_counter() - began
+    settings = GenerationSettings(max_new_tokens=MAX_NEW_TOKENS)
+    with products(loaded.products):
+        generate(loaded.model, loaded.tokenizer, work.prompts[:2], settings.model_copy(update={"max_new_tokens": 4}))
+        began = time.perf_counter()
+        replies = generate(loaded.model, loaded.tokenizer, work.prompts, settings)
+        seconds = time.perf_counter() - began
     return Measured(sum(len(reply.tokens) for reply in replies), seconds, peak_bytes())
 
 

@@ -38,7 +38,7 @@ def test_scoring_and_its_backward_pass_read_nothing_back(
         module = LoRA(LoRASettings(rank=2, vocabulary=vocabulary)).apply(loaded, seed=1)
     module = module.to("meta").train()
     loaded.model.set_attn_implementation(IMPLEMENTATION)
-    monkeypatch.setitem(logprobs._packs, loaded.model, True)
+    monkeypatch.setitem(logprobs._ways, loaded.model, logprobs._Way(""))
     scored = token_logprobs(module, ROW)
     assert (scored.logprobs_T.device.type, scored.logprobs_T.dtype) == ("meta", torch.float32)
     assert {scored.weights_T.device.type, scored.completion_T.device.type} == {"meta"}

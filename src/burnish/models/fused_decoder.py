@@ -116,7 +116,7 @@ def fused(decoder: nn.Module) -> FusedDecoder | None:
     CPU, where the kernels are."""
     parts = cast(Any, decoder)
     needed = ("embed_tokens", "layers", "norm", "rotary_emb")
-    if not all(hasattr(parts, name) for name in needed) or parts.embed_tokens.weight.device.type != "cpu":
+    if not all(hasattr(parts, name) for name in needed) or not _in_float32_here(parts.embed_tokens):
         return None
     blocks = [_block(layer) for layer in parts.layers]
     final = _norm(parts.norm)
@@ -125,6 +125,12 @@ def fused(decoder: nn.Module) -> FusedDecoder | None:
     return FusedDecoder(
         tuple(block for block in blocks if block is not None), final, parts.embed_tokens, parts.rotary_emb
     )
+
+
+def _in_float32_here(embedding: nn.Module) -> bool:
+    """Whether hidden states will be float32 on the CPU, and stay so."""
+    (weight, *_) = embedding.parameters()
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def _block(layer: Any) -> Block | None:

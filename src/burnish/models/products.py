@@ -124,7 +124,7 @@ def product(layer: nn.Module) -> Product | None:
 
 
 def _plain(layer: nn.Module, adapter: LowRank | None) -> Product | None:
-    if type(layer) is nn.Linear:
+    if type(layer) is nn.Linear and layer.weight.dtype == torch.float32:
         return Product(layer, layer.weight, layer.bias, adapter, None)
     state = getattr(layer.weight, "quant_state", None)
     if type(layer).__name__ == "Linear4bit" and state is not None and state.dtype == torch.float32:

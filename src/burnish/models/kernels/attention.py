@@ -60,7 +60,7 @@ def alone(segments: Sequence[tuple[int, int, int, int]]) -> Table:
 def can_attend(query_SHP: torch.Tensor, value_SGP: torch.Tensor) -> bool:
     """Whether the kernels are there and fit."""
     sizes = query_SHP.shape[-1], value_SGP.shape[-1]
-    fits = query_SHP.dtype == torch.float32 and query_SHP.device.type == "cpu"
+    fits = query_SHP.dtype == value_SGP.dtype == torch.float32 and query_SHP.device.type == "cpu"
     return fits and sizes[0] == sizes[1] and sizes[0] % _LANE == 0 and kernels() is not None
 
 

@@ -14,6 +14,8 @@ import torch
 
 from burnish.models.kernels.build import kernels
 
+_READ = (torch.float32, torch.int64)
+
 
 def rms_norm(x_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
     """x / rms(x) * weight, and 1 / rms(x), (S,), which the backward pass wants.
@@ -145,7 +147,7 @@ def target_slopes(logits_NV: torch.Tensor, targets_N: torch.Tensor, *, keep: boo
 
 
 def _at(tensor: torch.Tensor) -> ctypes.c_void_p:
-    assert tensor.is_contiguous(), "kernels read contiguous memory"
+    assert tensor.is_contiguous() and tensor.dtype in _READ, "kernels read contiguous float32"  # noqa: PT018
     return ctypes.c_void_p(tensor.data_ptr())
 
 
