@@ -246,8 +246,8 @@ class Release(Artefact):
 
 class CalibratedRate(Artefact):
     """A rate of one model on one suite, as the judge has it (`raw`, unscored replies being no event) and with the
-    judge's errors corrected by people's labels. `rule` is the gate's rule that the rate is of. Sensitivity and specificity are
-    the judge's on that event; None where nothing was labelled. Intervals are two-sided 95%."""
+    judge's errors corrected by people's labels. `rule` is the gate's rule that the rate is of. Sensitivity and
+    specificity are the judge's on that event; None where nothing was labelled. Intervals are two-sided 95%."""
 
     rule: str
     suite: str

@@ -73,8 +73,9 @@ evaluation = typer.Typer(
     rich_markup_mode=None,
     help="Evaluate a recipe (burnish evaluate RECIPE), or calibrate the judge of a run.",
 )
-for name, command in (("recipe", evaluate), ("sample", sample), ("calibrate", calibrate)):
-    evaluation.command(name)(_interruptible(command))
+evaluation.command("recipe")(_interruptible(evaluate))
+evaluation.command("sample")(_interruptible(sample))
+evaluation.command("calibrate")(_interruptible(calibrate))
 app.add_typer(evaluation, name="evaluate")
 app.add_typer(models_command.app, name="models")
 

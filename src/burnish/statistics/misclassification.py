@@ -1,9 +1,9 @@
 """True rates from a judge that errs: what people said of a sample of each kind of verdict, carried over to all of them.
 
 Within each stratum (one verdict of one model on one suite) a share of the replies is labelled by people. From the
-strata follow the judge's sensitivity and specificity, and the true rate; it equals Rogan and Gladen's correction with that
-sensitivity and specificity. Both uncertainties are drawn: of the labels (Beta, Jeffreys' prior, so that no error in few
-labels is not taken for no error at all) and of the prompts (Dirichlet). Knows nothing of verdicts or files.
+strata follow the judge's sensitivity and specificity, and the true rate; it equals Rogan and Gladen's correction with
+that sensitivity and specificity. Both uncertainties are drawn: of the labels (Beta, Jeffreys' prior, so that no error
+in few labels is not taken for no error at all) and of the prompts (Dirichlet). Knows nothing of verdicts or files.
 """
 
 from __future__ import annotations

@@ -102,6 +102,8 @@ class Classifier(ABC):
         settings = GenerationSettings(max_new_tokens=self._settings.max_new_tokens, batch_size=16)
         context = getattr(loaded.model.config, "max_position_embeddings", 1 << 30)
         fits = [i for i, row in enumerate(rows) if len(row) + settings.max_new_tokens <= context]
+        if not fits:
+            return [""] * len(rows)
         written = generate(loaded.model, loaded.tokenizer, [rows[i] for i in fits], settings)
         texts = {i: reply.text for i, reply in zip(fits, written, strict=True)}
         return [texts.get(i, "") for i in range(len(rows))]
