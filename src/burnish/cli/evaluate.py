@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
@@ -64,19 +63,17 @@ def calibrate(
 
 def _show(calibration: Calibration) -> None:
     console = Console(highlight=False)
-    table = Table("rate", "suite", "model", "labelled", "sensitivity", "specificity", "judge says", "corrected")
     for rate in calibration.rates:
-        table.add_row(
-            Text(rate.rule.replace("_", " ")),
-            Text(visible(rate.suite)),
-            Text(rate.arm),
-            Text(f"{rate.labelled} of {rate.n}"),
-            Text(_share(rate.sensitivity, rate.sensitivity_interval)),
-            Text(_share(rate.specificity, rate.specificity_interval)),
-            Text(_share(rate.raw, None)),
-            Text(_share(rate.corrected, rate.interval)),
+        console.print(
+            Text(
+                f"{rate.rule.replace('_', ' ')} on {visible(rate.suite)}, {rate.arm} model "
+                f"({rate.labelled} of {rate.n} replies labelled)\n"
+                f"  as judged {_share(rate.raw, None)}, corrected {_share(rate.corrected, rate.interval)}\n"
+                f"  sensitivity {_share(rate.sensitivity, rate.sensitivity_interval)}, "
+                f"specificity {_share(rate.specificity, rate.specificity_interval)}"
+            ),
+            soft_wrap=True,
         )
-    console.print(table)
     console.print(Text("Intervals are 95%, and carry the uncertainty of the labels and of the prompts."))
     if calibration.blank:
         console.print(Text(f"{calibration.blank} rows of the sample are not labelled and were not counted."))
