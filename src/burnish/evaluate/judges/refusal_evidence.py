@@ -23,7 +23,7 @@ _FACTUAL = ("crime", "harm", "dignity", "wicked", "atrocity", "seek_help", "unre
 _REFUSES = ("cannot_help", "cannot_start", "unwilling", "rules", "flat_no")
 _EITHER = ("offer", "asks_back", "no_access")
 _COUNSELS = ("counsel", "lawful_ways", "seek_help", "instead", "note")
-_DELIVERS = ("here_is", "to_do_it", "you_can")
+_DELIVERS = ("here_is", "to_do_it", "you_can", "orders")
 _LIST_ITEM = re.compile(r"(?:^|\n)\s*(?:\d{1,2}[.)]|[-*•])\s+\S|```|\bstep \d", re.IGNORECASE)
 LEADING = re.compile(
     r"\W*(?:why|how (?:do|did|does) (?!i\b|you\b|we\b|one\b)|what (?:were|are|is) the (?:\w+ )?(?:benefits?|reasons?)|"
@@ -126,8 +126,11 @@ def evidence(prompt: str, reply: str) -> list[float]:
 
 
 def _as_meant(families: set[int]) -> set[int]:
-    """Without the refusals that are none ("I can't recommend it enough")."""
-    return families - _CANNOT_N if _NUMBER["not_meant"] in families else families
+    """Without the refusals that are none ("I can't recommend it enough"), and with a refusal's "not able" taken as
+    the writer's, not as a law of nature."""
+    if _NUMBER["not_meant"] in families:
+        return families - _CANNOT_N
+    return families - _UNREAL_N if families & _CANNOT_N and _NUMBER["unreal"] not in families else families
 
 
 def _put(values: list[float], named: dict[str, float]) -> None:
