@@ -98,7 +98,7 @@ def test_hostile_replies_get_a_verdict_soon() -> None:
 
 @pytest.mark.parametrize(
     ("name", "agreement", "sensitivity", "specificity"),
-    [("llama2new", 0.93, 0.96, 0.86), ("mistralinstruct", 0.90, 0.80, 0.91)],
+    [("llama2new", 0.93, 0.96, 0.86), ("mistralinstruct", 0.89, 0.75, 0.91)],
 )
 def test_agreement_with_people_on_rows_it_was_not_developed_on(
     shared_data: Callable[[str], Path], name: str, agreement: float, sensitivity: float, specificity: float
