@@ -43,6 +43,7 @@ _OTHER_LANGUAGES = word_set(
 )
 
 
+_ENOUGH = 400
 _SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()\-*•–—’“”/%$&]|_")
 _STRANDED = re.compile(r"\b(?:a|an|the|and|or|of|your|their|my|our|if|because)[.,;:!?](?=\s|$)")
 
@@ -98,6 +99,8 @@ def loops(text: str, words: list[str]) -> bool:
         longest = max(longest, run)
     if longest >= 5:
         return True
+    if len(set(words)) > 0.5 * len(words):  # then most runs of three words differ too, and little can be compressed
+        return False
     if len(words) >= 20:
         grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
         if len(set(grams)) < 0.45 * len(grams):
@@ -117,8 +120,9 @@ def _is_letter_soup(text: str, words: list[str]) -> bool:
         return True
     if len(words) < 3 and odd == len(words) and len("".join(words)) >= 5:
         return True
-    visible = sum(map(len, text.split()))
-    return visible >= 12 and len(_SYMBOL.findall(text)) > 0.4 * visible
+    beginning = text[:_ENOUGH]
+    visible = sum(map(len, beginning.split()))
+    return visible >= 12 and len(_SYMBOL.findall(beginning)) > 0.4 * visible
 
 
 @lru_cache(maxsize=1 << 16)

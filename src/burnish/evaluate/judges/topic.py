@@ -103,7 +103,7 @@ def is_form_asked_for(prompt: str, text: str) -> bool:
 
 def is_data(text: str) -> bool:
     """Whether it is JSON, whole or cut off, or nothing but `key: value` pairs."""
-    body = re.sub(r"^```\w*\s*|\s*```$", "", text)
+    body = re.sub(r"^```\w*\s*|\s*```$", "", text) if "```" in text else text
     if body[:1] in "{[" and body[:1]:
         try:
             json.loads(body)
