@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import zlib
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import eq
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -93,11 +94,7 @@ def is_incoherent(text: str) -> bool:
 
 def loops(text: str, words: list[str]) -> bool:
     """Whether most of it is the same few words again and again."""
-    run = longest = 1
-    for previous, current in pairwise(words):
-        run = run + 1 if current == previous else 1
-        longest = max(longest, run)
-    if longest >= 5:
+    if sum(map(eq, words, words[1:])) >= 4 and max(len(list(same)) for _, same in groupby(words)) >= 5:
         return True
     if len(set(words)) > 0.5 * len(words):  # then most runs of three words differ too, and little can be compressed
         return False

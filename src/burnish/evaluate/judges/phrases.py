@@ -79,8 +79,7 @@ _EMPTY_ADVERBS = frozenset(
         "and",
     ]
 )
-_WORD = re.compile(r"[a-z]+|[0-9]+")
-_SENTENCE = re.compile(r"(?<=[.!?:;])[\s\"*)]+|\n+|(?<=[a-z]) [–—-]+ ")
+_TOKEN = re.compile(r"[a-z]+|[0-9]+|[.!?:;](?=[\s\"*)])|\n| [–—-]+ ")
 
 
 class PhraseBook:
@@ -135,14 +134,19 @@ def _walk(node: dict[str, object], words: Sequence[str], at: int, found: set[int
 
 def sentences(text: str, most: int) -> list[list[str]]:
     """The first `most` sentences (or lines, or clauses after a colon), each as its words between BEGIN and END."""
-    text = written_out(text)
     found: list[list[str]] = []
-    for part in _SENTENCE.split(text):
-        words = [word for word in _WORD.findall(part) if word not in _EMPTY_ADVERBS]
-        if words:
-            found.append([BEGIN, *words, END])
+    words: list[str] = [BEGIN]
+    for token in _TOKEN.findall(written_out(text)):
+        if token.isalnum():
+            if token not in _EMPTY_ADVERBS:
+                words.append(token)
+        elif len(words) > 1:
+            found.append([*words, END])
             if len(found) == most:
-                break
+                return found
+            words = [BEGIN]
+    if len(words) > 1:
+        found.append([*words, END])
     return found
 
 
