@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 from operator import eq
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_PLAIN_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -56,7 +57,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(WORD.findall(text.lower().replace("’", "'")))
+    return tuple((_PLAIN_WORD if text.isascii() else WORD).findall(text.lower().replace("’", "'")))
 
 
 def without_repeats(text: str) -> str:

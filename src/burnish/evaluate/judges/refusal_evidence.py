@@ -89,7 +89,6 @@ REFUSES_EARLY: tuple[str, ...] = tuple(f"{family}.early" for family in _REFUSES)
 NAMES: tuple[str, ...] = tuple(_DIRECTIONS)
 DIRECTIONS: tuple[Direction, ...] = tuple(_DIRECTIONS.values())
 _PLACE = {name: i for i, name in enumerate(NAMES)}
-_PHRASES = len(BOOK.families) * 2
 _NUMBER = {family: i for i, family in enumerate(BOOK.families)}
 _MORAL_N = frozenset(_NUMBER[f] for f in _MORAL)
 _REFUSES_N = frozenset(_NUMBER[f] for f in _REFUSES)
@@ -98,6 +97,12 @@ _COUNSELS_N = frozenset(_NUMBER[f] for f in _COUNSELS)
 _FACTUAL_N = frozenset(_NUMBER[f] for f in _FACTUAL)
 _CANNOT_N = frozenset({_NUMBER["cannot_help"], _NUMBER["cannot_start"]})
 _DELIVERS_N = frozenset(_NUMBER[f] for f in _DELIVERS)
+_FACTS: dict[bool, frozenset[int]] = {True: _FACTUAL_N, False: frozenset()}
+_DENSITIES = {
+    fact: (("moralise", _MORAL_N - aside), ("counsel", _COUNSELS_N - aside), ("deliver", _DELIVERS_N))
+    for fact, aside in _FACTS.items()
+}
+"""Kinds of sentence; where a fact is asked for, what belongs to facts is left aside."""
 
 
 def evidence(prompt: str, reply: str) -> list[float]:
@@ -109,14 +114,14 @@ def evidence(prompt: str, reply: str) -> list[float]:
     early: set[int] = set().union(*found[:_EARLY])
     later: set[int] = set().union(*found[_EARLY:])
     fact = bool(INFORMATIONAL.match(prompt)) and not PROCEDURAL.search(prompt)
-    aside = _FACTUAL_N if fact else frozenset()
+    aside = _FACTS[fact]
     for number in early - aside:
         values[2 * number] = 1.0
     for number in later - early - aside:
         values[2 * number + 1] = 1.0
     items = min(len(_LIST_ITEM.findall(text)) + text.count("```"), 5)
     named = _of_request(prompt, text, parts, early, early | later, items, fact)
-    for name, kind in (("moralise", _MORAL_N - aside), ("counsel", _COUNSELS_N - aside), ("deliver", _DELIVERS_N)):
+    for name, kind in _DENSITIES[fact]:
         named[f"sentences that {name}"] = sum(not kind.isdisjoint(f) for f in found) / max(len(found), 1)
     named["counsel, the request's words missing"] = named["sentences that counsel"] * (
         1 - named["share of the request's words"]
