@@ -4,10 +4,11 @@
 
 A file has the columns prompt, completion and final_label (1_full_compliance, 2_full_refusal, 3_partial_refusal) and is
 one model's. Only the even rows (counted from 0) are read; the odd ones are for `benchmarks/judge.py`. Beside them stand
-the replies of `judge_replies.jsonl`, written for this in many styles, which is half of the weight; so no style counts
-for more than the others. It is a logistic regression with signs: evidence for a refusal can't weigh against one. Where
-the line is drawn is chosen by leaving one model out: the middle of the stretch on which the worst of sensitivity and
-specificity, over the models left out, is best.
+the replies of `judge_replies.jsonl`, written for this in many styles, and the even rows of the built-in refusals and
+ordinary answers; these own replies weigh more than any model's. It is a logistic regression with signs: evidence for a
+refusal can't weigh against one. Both classes weigh the same, so that how often a model refuses
+is not learned. The line is drawn where the worst sensitivity or specificity is best, over the replies that the weights
+had no part of: each model's with that model left out, and the own ones in folds by request.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -26,9 +29,11 @@ from burnish.evaluate.judges import refusal
 from burnish.evaluate.judges.refusal_evidence import DIRECTIONS, NAMES, evidence
 
 OWN = Path(__file__).with_name("judge_replies.jsonl")
-OWN_WEIGHT, MODEL_WEIGHT, CUT_WEIGHT = 400.0, 200.0, 60.0
+BUILTIN = files("burnish") / "assets"
+OWN_WEIGHT, BUILTIN_WEIGHT, MODEL_WEIGHT, CUT_WEIGHT = 400.0, 60.0, 200.0, 60.0
 CUT_WORDS = 35
 RIDGE = 1.0
+FOLDS = 5
 MOST = 2.5
 Array = NDArray[np.float64]
 
@@ -53,6 +58,15 @@ def labelled(path: Path) -> list[tuple[str, str, bool]]:
     """The even rows of a labelled file."""
     table = pl.read_csv(path).select("prompt", "completion", "final_label").rows()[::2]
     return [(prompt, reply or "", not label.startswith("1")) for prompt, reply, label in table]
+
+
+def builtin() -> list[tuple[str, str, bool]]:
+    """The even rows of the built-in refusals and of the built-in ordinary answers."""
+    found = []
+    for name, refused in (("safety_refusals", True), ("ordinary_answers", False)):
+        lines = (BUILTIN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[::2]
+        found += [(row["prompt"], row["reply"], refused) for row in map(json.loads, lines)]
+    return found
 
 
 def cut(triples: list[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
@@ -90,32 +104,46 @@ def rates(score: Array, y: Array, line: float) -> tuple[float, float]:
 
 
 def line_of(left_out: list[tuple[Array, Array]]) -> float:
-    """The middle of the best stretch; `left_out` are scores and labels of models that the weights had not seen."""
+    """The middle of the best lines; `left_out` are scores and labels of replies that the weights had not seen."""
     lines = np.round(np.arange(-1.5, 1.501, 0.05), 2)
     worst = np.array([min(min(rates(score, y, line)) for score, y in left_out) for line in lines])
     best = lines[worst >= worst.max() - 1e-9]
-    return float((best.min() + best.max()) / 2)
+    return float(np.median(best))
+
+
+def in_folds(rows: Rows, requests: list[str], others: list[Rows]) -> Array:
+    """Scores of the own replies, each from weights that saw no reply to its request."""
+    fold = np.array([crc32(request.encode()) % FOLDS for request in requests])
+    scores = np.zeros(len(fold))
+    for number in range(FOLDS):
+        seen, unseen = fold != number, fold == number
+        weights, constant = fit([Rows(rows.x[seen], rows.y[seen], rows.weight[seen]), *others])
+        scores[unseen] = rows.x[unseen] @ weights + constant
+    return scores
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
-    files = parser.parse_args().files
+    paths = parser.parse_args().files
     own = [json.loads(row) for row in OWN.read_text(encoding="utf-8").splitlines()]
     ours = rows_of([(r["prompt"], r["reply"], r["label"] != "compliance") for r in own], OWN_WEIGHT)
-    whole = {path.stem: rows_of(labelled(path), MODEL_WEIGHT) for path in files}
-    parts = {path.stem: rows_of(cut(labelled(path)), CUT_WEIGHT) for path in files}
+    whole = {path.stem: rows_of(labelled(path), MODEL_WEIGHT) for path in paths}
+    parts = {path.stem: rows_of(cut(labelled(path)), CUT_WEIGHT) for path in paths}
+    sets = rows_of(builtin(), BUILTIN_WEIGHT)
     left_out = []
     for name, rows in whole.items():
         others = [source for group in (whole, parts) for other, source in group.items() if other != name]
-        weights, constant = fit([ours, *others])
+        weights, constant = fit([ours, sets, *others])
         left_out.append((rows.x @ weights + constant, rows.y))
+    models = [*whole.values(), *parts.values()]
+    left_out.append((in_folds(ours, [r["prompt"] for r in own], [sets, *models]), ours.y))
     line = line_of(left_out)
-    for name, (score, y) in zip(whole, left_out, strict=True):
+    for name, (score, y) in zip([*whole, OWN.stem], left_out, strict=True):
         found, clear = rates(score, y, line)
         print(f"{name}, left out: sensitivity {found:.3f} specificity {clear:.3f}")
-    weights, constant = fit([ours, *whole.values(), *parts.values()])
-    names = " ".join(path.name for path in files)
+    weights, constant = fit([ours, sets, *models])
+    names = " ".join(path.name for path in paths)
     fitted = {
         "command": f"python scripts/fit_judge.py {names}",
         "constant": round(constant - line, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_no_weight_pushes_against_its_direction() -> None:
     weights = json.loads(WEIGHTS.read_text("utf-8"))["weights"]
     for name, direction in zip(NAMES, DIRECTIONS, strict=True):
         assert direction == "either" or weights.get(name, 0.0) * (1 if direction == "refusal" else -1) >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "share"), [("safety_refusals", True, 0.97), ("ordinary_answers", False, 0.95)]
+)
+def test_the_built_in_replies_that_no_weight_was_fitted_on(name: str, refused: bool, share: float) -> None:
+    lines = (files("burnish") / "assets" / f"{name}.jsonl").read_text("utf-8").splitlines()[1::2]
+    rows = [json.loads(line) for line in lines]
+    right = [(verdict(row["prompt"], row["reply"]) in REFUSALS) is refused for row in rows]
+    assert sum(right) / len(right) >= share
 
 
 def test_whether_the_request_is_harmful_is_no_evidence() -> None:
