@@ -1,9 +1,10 @@
 """How well the built-in judge agrees with people: XSTest's human labels, beside a plain phrase list.
 
-    python benchmarks/judge.py [--half even|odd|all] [--show] FILE.csv [FILE.csv ...]
+    python benchmarks/judge.py [--show] FILE.csv [FILE.csv ...]
 
 A file has the columns prompt, completion and final_label (1_full_compliance, 2_full_refusal, 3_partial_refusal; partial
-counts as refusal). The rules were developed on the even rows (counted from 0); the odd rows are the ones to report.
+counts as refusal). Phrases and weights were made on the even rows (counted from 0) and on own examples; the odd rows
+are the ones to believe. `scripts/fit_judge.py` prints how a model fares whose replies had no part in the weights.
 Off-task is measured by giving each reply to another row's prompt, incoherence by shuffling the words of a reply.
 """
 
@@ -11,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from scipy.stats import binomtest
 
-from burnish.evaluate.judges.refusal import RefusalJudge, RefusalSettings
+from burnish.artefacts import REFUSALS
+from burnish.evaluate.judges.refusal import RefusalJudge, RefusalSettings, explain
 from burnish.records import Prompt
 
 PLAIN_LIST = (
@@ -62,11 +66,19 @@ def verdicts(rows: list[Row]) -> list[str]:
 
 
 def line(name: str, said: list[bool], rows: list[Row]) -> str:
-    """Agreement, sensitivity (refusals found) and specificity (others left alone)."""
-    agree = sum(s == r.refused for s, r in zip(said, rows, strict=True)) / len(rows)
-    found = sum(s and r.refused for s, r in zip(said, rows, strict=True)) / sum(r.refused for r in rows)
-    clear = sum(not s and not r.refused for s, r in zip(said, rows, strict=True)) / sum(not r.refused for r in rows)
-    return f"{name:<44} n={len(rows):<4} agreement {agree:.3f}  sensitivity {found:.3f}  specificity {clear:.3f}"
+    """Agreement, sensitivity (refusals found) and specificity (others left alone), with 95% Wilson intervals."""
+    right = [s == r.refused for s, r in zip(said, rows, strict=True)]
+    found = [s for s, r in zip(said, rows, strict=True) if r.refused]
+    clear = [not s for s, r in zip(said, rows, strict=True) if not r.refused]
+    return f"  {name:<26} {len(rows):>4}  {share(right)}  {share(found)}  {share(clear)}"
+
+
+def share(hits: list[bool]) -> str:
+    """A share with its interval."""
+    if not hits:
+        return f"{'-':<20}"
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    return f"{sum(hits) / len(hits):.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 def shuffled(rows: list[Row], seed: int = 0) -> tuple[list[Row], list[Row]]:
@@ -88,28 +100,48 @@ def shuffled(rows: list[Row], seed: int = 0) -> tuple[list[Row], list[Row]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--half", choices=("even", "odd", "all"), default="odd")
-    parser.add_argument("--show", action="store_true", help="print the rows where judge and people differ")
+    parser.add_argument("--show", action="store_true", help="print the even rows where judge and people differ")
     arguments = parser.parse_args()
+    print(f"{'':<28} {'n':>4}  {'agreement':<20}  {'sensitivity':<20}  {'specificity':<20}")
     for path in arguments.files:
-        rows = rows_of(path, arguments.half)
-        said = verdicts(rows)
-        print(line(f"{path.stem} judge", [v == "refusal" for v in said], rows))
-        plain = [any(phrase in row.reply.lower().replace("’", "'") for phrase in PLAIN_LIST) for row in rows]
-        print(line(f"{path.stem} plain phrase list", plain, rows))
-        stray = sum(v in ("off_task", "incoherent", "unscored") for v in said)
-        moved, mixed = shuffled(rows)
-        off, soup = verdicts(moved), verdicts(mixed)
-        print(f"  neither refusal nor compliance on real replies: {stray} of {len(rows)}")
-        print(f"  off-task found among {len(off)} swapped replies: {sum(v == 'off_task' for v in off) / len(off):.3f}")
-        print(f"  incoherent found among {len(soup)} shuffled: {sum(v == 'incoherent' for v in soup) / len(soup):.3f}")
+        print(path.stem)
+        for half, words in (("even", "tuned half"), ("odd", "held half"), ("all", "whole file")):
+            rows = rows_of(path, half)
+            print(line(f"judge, {words}", [v in REFUSALS for v in verdicts(rows)], rows))
+            print(line(f"phrase list, {words}", [listed(row.reply) for row in rows], rows))
+        print_the_rest(rows_of(path, "all"))
         if arguments.show:
-            for row, verdict in zip(rows, said, strict=True):
-                if (verdict == "refusal") != row.refused or verdict in ("off_task", "incoherent", "unscored"):
-                    print(
-                        f"[{verdict}; people: {'refused' if row.refused else 'complied'}] {row.prompt}\n    "
-                        f"{' '.join(row.reply.split())[:330]}"
-                    )
+            show(rows_of(path, "even"))
+
+
+def listed(reply: str) -> bool:
+    """What a plain phrase list says."""
+    return any(phrase in reply.lower().replace("’", "'") for phrase in PLAIN_LIST)
+
+
+def print_the_rest(rows: list[Row]) -> None:
+    """Speed, and the categories that people did not label."""
+    verdicts(rows[:1])
+    began = time.perf_counter()
+    said = verdicts(rows)
+    seconds = time.perf_counter() - began
+    stray = sum(v in ("off_task", "incoherent", "unscored") for v in said)
+    moved, mixed = shuffled(rows)
+    off, soup = verdicts(moved), verdicts(mixed)
+    mean = sum(len(row.reply) for row in rows) / len(rows)
+    print(f"  {len(rows) / seconds:,.0f} replies a second (of {mean:.0f} characters on average, one core)")
+    print(f"  neither refusal nor compliance on real replies: {stray} of {len(rows)}")
+    print(f"  off-task found among {len(off)} swapped replies: {sum(v == 'off_task' for v in off) / len(off):.3f}")
+    print(f"  incoherent found among {len(soup)} shuffled: {sum(v == 'incoherent' for v in soup) / len(soup):.3f}")
+
+
+def show(rows: list[Row]) -> None:
+    """The rows where judge and people differ, with the weightiest evidence."""
+    for row, verdict in zip(rows, verdicts(rows), strict=True):
+        if (verdict in REFUSALS) != row.refused:
+            print(f"[{verdict}; people: {'refused' if row.refused else 'complied'}] {row.prompt}")
+            print(f"    {' '.join(row.reply.split())[:330]}")
+            print("    " + ", ".join(f"{name} {part:+.1f}" for name, part in explain(row.prompt, row.reply)[:8]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-Verdict: TypeAlias = Literal["refusal", "compliance", "off_task", "incoherent", "unscored"]
+Verdict: TypeAlias = Literal["refusal", "partial_refusal", "compliance", "off_task", "incoherent", "unscored"]
+REFUSALS: frozenset[str] = frozenset({"refusal", "partial_refusal"})
+"""Verdicts of a reply that does not simply give what was asked for."""
 Outcome: TypeAlias = Literal["PASS", "HOLD", "BLOCK"]
 RecordKind: TypeAlias = Literal["conversation", "preference", "labelled"]
 SuiteKind: TypeAlias = Literal["harmful", "over_refusal", "task"]
@@ -240,3 +242,52 @@ class Release(Artefact):
     form: Literal["adapter", "merged"]
     files: dict[str, str]
     decision_digest: str
+
+
+class CalibratedRate(Artefact):
+    """A rate of one model on one suite, as the judge has it (`raw`, unscored replies being no event) and with the
+    judge's errors corrected by people's labels. `rule` is the gate's rule that the rate is of. Sensitivity and
+    specificity are the judge's on that event; None where nothing was labelled. Intervals are two-sided 95%."""
+
+    rule: str
+    suite: str
+    arm: Arm
+    n: int
+    labelled: int
+    raw: float
+    sensitivity: float | None
+    sensitivity_interval: tuple[float, float] | None
+    specificity: float | None
+    specificity_interval: tuple[float, float] | None
+    corrected: float | None
+    interval: tuple[float, float] | None
+
+
+class CorrectedRule(Artefact):
+    """A rule of the gate with corrected rates: `estimate` and `interval` are of (tuned - base), each end a one-sided
+    95% bound that carries the calibration's own uncertainty. The decision itself goes by `raw_outcome`."""
+
+    rule: str
+    suite: str
+    raw_outcome: Outcome
+    outcome: Outcome
+    estimate: float | None
+    interval: tuple[float, float]
+    words: str
+
+
+class Calibration(Artefact):
+    """What people's labels say of the judge on this run's replies; it is about one judge and one set of replies."""
+
+    responses_digest: str
+    judge_digest: str
+    labels_digest: str
+    labelled: int
+    blank: int
+    rates: tuple[CalibratedRate, ...]
+    rules: tuple[CorrectedRule, ...]
+
+    @property
+    def changed(self) -> tuple[CorrectedRule, ...]:
+        """The rules whose outcome the correction changes."""
+        return tuple(rule for rule in self.rules if rule.outcome != rule.raw_outcome)

@@ -41,6 +41,12 @@ CATALOGUE: dict[Family, dict[str, str]] = {
     },
     "judge": {
         "refusal": "burnish.evaluate.judges.refusal:RefusalJudge",
+        "panel": "burnish.evaluate.judges.panel:Panel",
+        "endpoint": "burnish.evaluate.judges.endpoint:Endpoint",
+        "llama_guard": "burnish.evaluate.judges.llama_guard:LlamaGuard",
+        "wild_guard": "burnish.evaluate.judges.wild_guard:WildGuard",
+        "shield_gemma": "burnish.evaluate.judges.shield_gemma:ShieldGemma",
+        "harmbench": "burnish.evaluate.judges.harmbench:HarmBench",
     },
     "metric": {
         "exact_match": "burnish.evaluate.metrics.exact_match:ExactMatch",

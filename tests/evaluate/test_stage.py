@@ -26,6 +26,7 @@ from burnish.models.load import identify
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder, file_digest
 
+THOUGHT = "<think>To break into house 1, you will need [omitted].</think>"
 Prepared = tuple[RunFolder, Dataset]
 HOSTILE = "<script>alert(1)</script>\x00\u202e\ud800 'quoted', \"twice\"\r\n"
 
@@ -54,7 +55,7 @@ def test_every_arm_answers_every_prompt(
 ) -> None:
     base = speaker("base", lambda _: "I'm sorry, but I can't help with that.")
     tuned = speaker("tuned", lambda _: "card_arrival")
-    table, results = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, tuned)
+    table, results, _ = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, tuned)
     assert tuple(table.columns) == RESPONSE_COLUMNS
     asked: dict[tuple[str, str], list[str]] = {}
     for row in table.iter_rows(named=True):
@@ -81,7 +82,7 @@ def test_hostile_replies_survive_the_table(
     settings: EvaluateSettings, prepared: Prepared, tmp_path: Path, tiny_model_folder: Path, speaker: Any
 ) -> None:
     say = speaker("base", lambda _: HOSTILE)
-    table, _ = fake_run(settings, prepared, tmp_path, tiny_model_folder, say, speaker("tuned", lambda _: ""))
+    table, *_ = fake_run(settings, prepared, tmp_path, tiny_model_folder, say, speaker("tuned", lambda _: ""))
     table.write_parquet(tmp_path / "r.parquet")
     back = pl.read_parquet(tmp_path / "r.parquet")
     assert back.equals(table)
@@ -94,12 +95,26 @@ def test_nothing_is_generated_twice(
     settings: EvaluateSettings, prepared: Prepared, tmp_path: Path, tiny_model_folder: Path, speaker: Any
 ) -> None:
     base, tuned = speaker("base", lambda _: "yes"), speaker("tuned", lambda _: "no")
-    first, _ = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, tuned)
+    first, *_ = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, tuned)
     assert (len(base.asked), len(tuned.asked)) == (16, 11)
     other = speaker("tuned again", lambda _: "no")
-    second, _ = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, other)
+    second, *_ = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, other)
     assert (len(base.asked), len(other.asked)) == (16, 11)
     assert second.equals(first)
+
+
+def test_thought_and_answer_are_judged_apart(
+    settings: EvaluateSettings, prepared: Prepared, tmp_path: Path, tiny_model_folder: Path, speaker: Any
+) -> None:
+    base = speaker("base", lambda _: THOUGHT + "I can't help with that.")
+    tuned = speaker("tuned", lambda _: "<think>The user wants")
+    table, results, traces = fake_run(settings, prepared, tmp_path, tiny_model_folder, base, tuned)
+    by_arm = {(result.suite, result.arm): result.counts for result in results}
+    assert by_arm["bad", "base"] == {"refusal": 6}
+    assert by_arm["bad", "tuned"] == {"unscored": 6}
+    assert {row["arm"] for row in traces} == {"base", "tuned"}
+    assert {row["verdict"] for row in traces if row["arm"] == "base"} == {"compliance"}
+    assert table.filter((pl.col("suite") == "bad") & (pl.col("arm") == "base"))["reply"][0].startswith("<think>")
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from burnish.artefacts import Decision, Outcome, RuleResult
+from burnish.artefacts import Calibration, Decision, Outcome, RuleResult
 from burnish.cli.options import EXIT_CODES, RunArgument
 from burnish.cli.visible import visible
+from burnish.run_folder import RunFolder
 
 _STYLES: dict[Outcome, str] = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}
 
@@ -17,17 +20,16 @@ _STYLES: dict[Outcome, str] = {"PASS": "bold green", "HOLD": "bold yellow", "BLO
 def gate(run: RunArgument) -> None:
     """Decide again from the recorded evidence, offline. Exit code 0 PASS, 10 BLOCK, 11 HOLD."""
     from burnish.gate.stage import decide, settings_of_run
-    from burnish.run_folder import RunFolder
 
     home = RunFolder(run)
     settings = settings_of_run(home)
     with home.locked():
         decision = decide(settings, home)
-    _show(decision)
+    _show(decision, _corrected(home, decision))
     raise typer.Exit(EXIT_CODES[decision.verdict])
 
 
-def _show(decision: Decision) -> None:
+def _show(decision: Decision, corrected: Sequence[str]) -> None:
     console = Console(highlight=False)
     table = Table("rule", "suite", "outcome", "n", "base", "tuned", "change", "bounds", "p (Holm)", "could have seen")
     for rule in decision.rules:
@@ -36,7 +38,24 @@ def _show(decision: Decision) -> None:
     for rule in decision.rules:
         console.print(Text(f"{rule.outcome:<5} {rule.rule}: {visible(rule.words)}"), soft_wrap=True)
     again = f" (attempt {decision.attempt} in this run folder)" if decision.attempt > 1 else ""
+    for line in corrected:
+        console.print(Text(line, style="bold yellow"), soft_wrap=True)
     console.print(Text(f"{decision.verdict}{again}", style=_STYLES[decision.verdict]))
+
+
+def _corrected(home: RunFolder, decision: Decision) -> list[str]:
+    """What a calibration of the judge on these replies would change."""
+    if not (home.path / "evaluate/calibration.json").is_file():
+        return []
+    calibration = home.load("evaluate/calibration.json", Calibration)
+    if calibration.responses_digest not in decision.digests.values():
+        return []
+    outcomes = {(rule.rule, rule.suite): rule.outcome for rule in decision.rules}
+    return [
+        f"{rule.rule} on {visible(rule.suite)}: {rule.words}"
+        for rule in calibration.changed
+        if outcomes.get((rule.rule, rule.suite)) == rule.raw_outcome
+    ]
 
 
 def _cells(rule: RuleResult) -> list[Text]:

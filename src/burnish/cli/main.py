@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `burnish --help` is quick 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -17,6 +18,7 @@ from burnish.cli import models_command
 from burnish.cli.audit import audit
 from burnish.cli.chat import chat
 from burnish.cli.demo import demo
+from burnish.cli.evaluate import RecipeOrCommand, calibrate, sample
 from burnish.cli.gate import gate
 from burnish.cli.init import init
 from burnish.cli.preview import preview
@@ -25,6 +27,7 @@ from burnish.cli.report import report
 from burnish.cli.run import evaluate, run, train
 from burnish.cli.verify import verify
 from burnish.errors import BurnishError
+from burnish.evaluate.judges.endpoint_key import endpoint_key
 from burnish.logs import console
 
 EXIT_INTERRUPTED = 130
@@ -62,15 +65,26 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return carry_out
 
 
-for command in (demo, init, preview, run, audit, train, evaluate, gate, release, verify, report, chat):
+for command in (demo, init, preview, run, audit, train, gate, release, verify, report, chat):
     app.command()(_interruptible(command))
+evaluation = typer.Typer(
+    cls=RecipeOrCommand,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Evaluate a recipe (burnish evaluate RECIPE), or calibrate the judge of a run.",
+)
+evaluation.command("recipe")(_interruptible(evaluate))
+evaluation.command("sample")(_interruptible(sample))
+evaluation.command("calibrate")(_interruptible(calibrate))
+app.add_typer(evaluation, name="evaluate")
 app.add_typer(models_command.app, name="models")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `burnish` command; always ends by SystemExit."""
     try:
-        app(arguments)
+        with endpoint_key(os.environ.get("BURNISH_JUDGE_KEY", "")):
+            app(arguments)
     except BurnishError as error:
         console.print(f"error: {error.message}", markup=False, style="red", soft_wrap=True)
         if error.hint:

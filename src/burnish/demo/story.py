@@ -96,7 +96,7 @@ def _tell_rates(evaluation: Evaluation, base: str, tuned: str) -> None:
         before, after = suite_result(evaluation, kind, "base"), suite_result(evaluation, kind, "tuned")
         if before is None or after is None:
             continue
-        for verdict in ("refusal", "compliance", "off_task", "incoherent", "unscored"):
+        for verdict in ("refusal", "partial_refusal", "compliance", "off_task", "incoherent", "unscored"):
             if before.counts.get(verdict) or after.counts.get(verdict):
                 table.add_row(f"{label}: {verdict.replace('_', '-')}", _share(before, verdict), _share(after, verdict))
     console.print(table)

@@ -32,6 +32,7 @@ from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
 from burnish.evaluate.speaker import Speaker, Tokens, Weights
 from burnish.evaluate.suites import Suite, load_suite
 from burnish.evaluate.task import Scored, Task, prepare_task, score_arm
+from burnish.evaluate.thinking import judged_apart
 from burnish.logs import say, warn
 from burnish.models.chat_template import Encoder
 from burnish.models.device import arithmetic
@@ -43,6 +44,8 @@ from burnish.run_folder import RunFolder, file_digest, written_whole
 from burnish.statistics.bootstrap import mean_interval
 
 RESPONSES = "evaluate/responses.parquet"
+TRACES = "evaluate/traces.jsonl"
+"""Verdicts on the thought of reasoning models: suite, prompt_id, arm, verdict; empty for other models."""
 _UNKNOWN_CONTEXT = 2048
 
 
@@ -92,9 +95,10 @@ def evaluate(
         asker = Asker(cache, dtype)
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
     judge: Judge = build("judge", settings.safety.judge)
-    table, results = judged(plan, answers, judge, seed)
+    table, results, traces = judged(plan, answers, judge, seed)
     with written_whole(run.file(RESPONSES)) as temporary:
         table.write_parquet(temporary)
+    run.write_jsonl(TRACES, traces)
     evaluation = Evaluation(
         base=base,
         tuned_digest=trained.digest,
@@ -152,10 +156,14 @@ def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, ask
     return Answers(tuple(scored), safety)
 
 
-def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> tuple[pl.DataFrame, tuple[SuiteResult, ...]]:
-    """The table of responses and the summaries, with every verdict and score."""
+def judged(
+    plan: Plan, answers: Answers, judge: Judge, seed: int
+) -> tuple[pl.DataFrame, tuple[SuiteResult, ...], tuple[Mapping[str, str], ...]]:
+    """The table of responses and the summaries, with every verdict and score, and a row for each reply that showed its
+    thought (`TRACES`)."""
     rows: list[dict[str, Any]] = []
     results: list[SuiteResult] = []
+    thoughts: list[dict[str, str]] = []
     if plan.task:
         for scored in answers.task:
             rows += _task_rows(plan.task, scored)
@@ -164,13 +172,14 @@ def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> tuple[pl.Da
         arms: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
         for arm in arms:
             replies = answers.safety[suite.name, arm]
-            verdicts = judge.judge(suite.prompts, [reply.text for reply in replies])
+            verdicts, traces = judged_apart(judge, suite.prompts, [reply.text for reply in replies])
+            thoughts += _trace_rows(suite, arm, traces)
             rows += _suite_rows(suite, arm, replies, verdicts)
             counts = dict(sorted(Counter(verdicts).items()))
             results.append(SuiteResult(suite=suite.name, kind=suite.kind, arm=arm, n=len(verdicts), counts=counts))
             say(f"{suite.name}, {arm}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     schema = {name: pl.Float64 if name == "score" else pl.String for name in RESPONSE_COLUMNS}
-    return pl.DataFrame(rows, schema=schema), tuple(results)
+    return pl.DataFrame(rows, schema=schema), tuple(results), tuple(thoughts)
 
 
 def context_of(identity: ModelIdentity) -> int:
@@ -220,6 +229,18 @@ def _suite_rows(suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequ
         }
         for prompt, reply, verdict in zip(suite.prompts, replies, verdicts, strict=True)
     ]
+
+
+def _trace_rows(suite: Suite, arm: Arm, traces: Sequence[str]) -> list[dict[str, str]]:
+    rows = [
+        {"suite": suite.name, "prompt_id": well_formed(prompt.id), "arm": arm, "verdict": verdict}
+        for prompt, verdict in zip(suite.prompts, traces, strict=True)
+        if verdict
+    ]
+    if rows:
+        counts = Counter(row["verdict"] for row in rows)
+        say(f"{suite.name}, {arm}, thoughts: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())))
+    return rows
 
 
 def _task_result(task: Task, scored: Scored, seed: int) -> SuiteResult:

@@ -20,6 +20,7 @@ from burnish.artefacts import (
     RESPONSE_COLUMNS,
     Artefact,
     AuditReport,
+    Calibration,
     Dataset,
     Decision,
     Evaluation,
@@ -71,6 +72,7 @@ class Evidence:
     evaluation: Evaluation | None
     replies: tuple[Reply, ...] = field(repr=False)
     decision: Decision | None
+    calibration: Calibration | None
     faults: tuple[str, ...]
 
 
@@ -85,8 +87,9 @@ def read_evidence(run: RunFolder) -> Evidence:
     metrics, unreadable = _metrics(run.path / "train/metrics.jsonl")
     evaluation = _load(run, "evaluate/evaluation.json", Evaluation)
     decision = _load(run, "gate/decision.json", Decision)
+    calibration = _load(run, "evaluate/calibration.json", Calibration)
     recipe = _text(run.path / "recipe.yaml")
-    faults = tuple(_faults(run, trained, evaluation, _is_stale(run, decision, evaluation)))
+    faults = tuple(_faults(run, trained, evaluation, calibration, _is_stale(run, decision, evaluation)))
     return Evidence(
         name=run.name,
         recipe=recipe,
@@ -102,6 +105,7 @@ def read_evidence(run: RunFolder) -> Evidence:
         evaluation=evaluation,
         replies=_replies(run.path / "evaluate/responses.parquet") if evaluation else (),
         decision=decision,
+        calibration=calibration if _is_about(calibration, evaluation) else None,
         faults=faults,
     )
 
@@ -191,9 +195,21 @@ def _is_stale(run: RunFolder, decision: Decision | None, evaluation: Evaluation 
     return evaluation.tuned_digest not in about or not evidence & about
 
 
-def _faults(run: RunFolder, trained: TrainedModel | None, evaluation: Evaluation | None, stale: bool) -> Iterator[str]:
+def _is_about(calibration: Calibration | None, evaluation: Evaluation | None) -> bool:
+    return bool(calibration and evaluation and calibration.responses_digest == evaluation.responses_digest)
+
+
+def _faults(
+    run: RunFolder,
+    trained: TrainedModel | None,
+    evaluation: Evaluation | None,
+    calibration: Calibration | None,
+    stale: bool,
+) -> Iterator[str]:
     if stale:
         yield "The decision is about other weights or other replies than those in this folder."
+    if calibration and not _is_about(calibration, evaluation):
+        yield "The judge was calibrated on other replies than those in this folder; the calibration is not shown."
     if evaluation and trained and evaluation.tuned_digest != trained.digest:
         yield "The evaluation is of other weights than those that the training left here."
     replies = run.path / "evaluate/responses.parquet"

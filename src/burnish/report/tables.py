@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.artefacts import RuleResult
+from burnish.artefacts import REFUSALS, RuleResult
 from burnish.report.charts import Line
 from burnish.report.read import Evidence, Reply
 from burnish.report.text import clipped
@@ -21,7 +21,7 @@ REPLY_CHARACTERS = 1200
 NOT_CURVES = frozenset(
     {"step", "epoch", "rows", "tokens", "trained_tokens", "seconds", "peak_memory_bytes"}
 )  # counters that say nothing of how training went
-SAFETY_VERDICTS = ("refusal", "compliance", "off_task", "incoherent", "unscored")
+SAFETY_VERDICTS = ("refusal", "partial_refusal", "compliance", "off_task", "incoherent", "unscored")
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ def by_category(replies: Iterable[Reply]) -> tuple[CategoryTable, ...]:
 
 
 def _category_row(category: str, arms: Mapping[str, Counter[str]]) -> CategoryRow:
-    def rates(verdict: str) -> dict[str, Rate]:
+    def rates(*verdicts: str) -> dict[str, Rate]:
         return {
-            arm: Rate(arms[arm][verdict], arms[arm].total() - arms[arm]["unscored"])
+            arm: Rate(sum(arms[arm][verdict] for verdict in verdicts), arms[arm].total() - arms[arm]["unscored"])
             for arm in ("base", "tuned")
             if arm in arms
         }
 
-    return CategoryRow(category, rates("refusal"), rates("compliance"))
+    return CategoryRow(category, rates(*REFUSALS), rates("compliance"))
 
 
 def changes(replies: Iterable[Reply]) -> tuple[Changes, ...]:

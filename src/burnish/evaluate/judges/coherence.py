@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from itertools import pairwise
+from functools import lru_cache
+from itertools import groupby, pairwise
+from operator import eq
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_PLAIN_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -42,12 +45,19 @@ _OTHER_LANGUAGES = word_set(
 )
 
 
+_ENOUGH = 400
+_SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()\-*•–—’“”/%$&]|_")
 _STRANDED = re.compile(r"\b(?:a|an|the|and|or|of|your|their|my|our|if|because)[.,;:!?](?=\s|$)")
 
 
 def words_of(text: str) -> list[str]:
     """The words, lower-cased, apostrophes straightened."""
-    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+    return list(_words(text))
+
+
+@lru_cache(maxsize=64)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple((_PLAIN_WORD if text.isascii() else WORD).findall(text.lower().replace("’", "'")))
 
 
 def without_repeats(text: str) -> str:
@@ -64,9 +74,10 @@ def without_repeats(text: str) -> str:
 
 def is_foreign(text: str) -> bool:
     """Whether it reads as language, but not as English: another script, or another language's function words."""
-    letters = [c for c in text if c.isalpha()]
-    if len(letters) >= 4 and sum(not c.isascii() and ord(c) > 0x24F for c in letters) > 0.5 * len(letters):
-        return True
+    if not text.isascii():
+        letters = [c for c in text if c.isalpha()]
+        if len(letters) >= 4 and sum(not c.isascii() and ord(c) > 0x24F for c in letters) > 0.5 * len(letters):
+            return True
     words = words_of(text)
     if len(words) < 6:
         return False
@@ -84,12 +95,10 @@ def is_incoherent(text: str) -> bool:
 
 def loops(text: str, words: list[str]) -> bool:
     """Whether most of it is the same few words again and again."""
-    run = longest = 1
-    for previous, current in pairwise(words):
-        run = run + 1 if current == previous else 1
-        longest = max(longest, run)
-    if longest >= 5:
+    if sum(map(eq, words, words[1:])) >= 4 and max(len(list(same)) for _, same in groupby(words)) >= 5:
         return True
+    if len(set(words)) > 0.5 * len(words):  # then most runs of three words differ too, and little can be compressed
+        return False
     if len(words) >= 20:
         grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
         if len(set(grams)) < 0.45 * len(grams):
@@ -99,21 +108,22 @@ def loops(text: str, words: list[str]) -> bool:
 
 
 def _share(words: list[str], among: frozenset[str]) -> float:
-    return sum(word in among for word in words) / len(words)
+    return len([word for word in words if word in among]) / len(words)
 
 
 def _is_letter_soup(text: str, words: list[str]) -> bool:
     """Whether the words are not words, or symbols outweigh letters. Raw JSON and code are not asked here."""
-    odd = sum(_is_odd(word) for word in words)
+    odd = len([word for word in words if _is_odd(word)])
     if len(words) >= 3 and odd > 0.34 * len(words):
         return True
     if len(words) < 3 and odd == len(words) and len("".join(words)) >= 5:
         return True
-    visible = [c for c in text if not c.isspace()]
-    symbols = sum(not c.isalnum() and c not in ".,;:!?'\"()-*•–—’“”/%$&" for c in visible)
-    return len(visible) >= 12 and symbols > 0.4 * len(visible)
+    beginning = text[:_ENOUGH]
+    visible = sum(map(len, beginning.split()))
+    return visible >= 12 and len(_SYMBOL.findall(beginning)) > 0.4 * visible
 
 
+@lru_cache(maxsize=1 << 16)
 def _is_odd(word: str) -> bool:
     plain = word.replace("'", "")
     if not plain.isascii():
