@@ -19,7 +19,7 @@ from burnish.records import Conversation, LabelledCompletion, Message, Preferenc
 
 PROMPT_BYTES, REPLY_BYTES = 4000, 2000
 _HEAD = 0.6
-_SHARED = 0.5  # of the rows that a run of four tokens must stand in to be template
+_SHARED = 0.5  # of the rows that two neighbours must stand in to be template
 
 
 class Texts(Sequence[bytes]):
@@ -57,9 +57,11 @@ class Texts(Sequence[bytes]):
 
 @dataclass(frozen=True)
 class Corpus:
-    """N rows: `prompts` (templates taken out), `replies`, and the `places` and content digests of their records."""
+    """N rows: `prompts` (templates taken out; `whole` with them), `replies`, and the `places` and content digests of
+    their records."""
 
     prompts: Texts
+    whole: Texts
     replies: Texts
     places: tuple[str, ...]
     digests: tuple[str, ...]
@@ -82,7 +84,7 @@ def gather(rows: Iterable[Record]) -> Corpus:
         digests.append(row.digest)
     prompts.freeze()
     replies.freeze()
-    return Corpus(without_template(prompts), replies, tuple(places), tuple(digests))
+    return Corpus(without_template(prompts), prompts, replies, tuple(places), tuple(digests))
 
 
 def sides(record: Record) -> tuple[str, str]:
@@ -109,14 +111,14 @@ def shortened(text: str, most: int) -> bytes:
 
 
 def without_template(texts: Texts) -> Texts:
-    """The texts without the runs of four tokens or more that stand in at least half of them."""
+    """The texts without the runs of tokens whose every two neighbours stand in at least half of them."""
     if len(texts) < 20:
         return texts
     size = buckets_for(len(texts))
     mask = np.uint64(size - 1)
     counts = np.zeros(size, dtype=np.int32)
     for _, tokens in chunks(texts):
-        hashes, _ = ngrams(tokens, 4)
+        hashes, _ = ngrams(tokens, 2)
         counts += np.bincount((hashes & mask).astype(np.int64), minlength=size).astype(np.int32)
     if not np.any(counts >= _SHARED * len(texts)):
         return texts
@@ -129,19 +131,25 @@ def without_template(texts: Texts) -> Texts:
 
 def _cut(texts: Texts, common: NDArray[np.bool_], mask: np.uint64) -> Iterator[bytes]:
     for first, tokens in chunks(texts):
-        hashes, at = ngrams(tokens, 4)
+        hashes, at = ngrams(tokens, 2)
         begin = at[common[(hashes & mask).astype(np.int64)]]
-        covered = np.zeros(len(tokens.hash_T) + 2, dtype=bool)
-        for step in range(4):
-            covered[begin + step + 1] = True
-        # The outermost words of a template stay, so that what stands beside it still has its neighbour.
-        covered = covered[1:-1] & covered[:-2] & covered[2:]
+        covered = np.zeros(len(tokens.hash_T) + 1, dtype=bool)
+        covered[begin], covered[begin + 1] = True, True
         for row, text in enumerate(texts[first : first + CHUNK]):
             span = slice(int(tokens.offset_R[row]), int(tokens.offset_R[row + 1]))
             if not covered[span].any():
                 yield text
                 continue
-            own = np.flatnonzero(~covered[span]) + span.start
+            own = np.flatnonzero(~_inner(covered[span])) + span.start
             breaks = np.flatnonzero(np.diff(own) > 1) + 1
             runs = np.split(own, breaks) if len(own) else []
             yield b"\n".join(text[tokens.start_T[run[0]] : tokens.end_T[run[-1]]] for run in runs)
+
+
+def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The covered tokens of a text without the outermost of each run, which stay so that what stands beside the template
+    keeps its neighbour; at the text's own beginning and end nothing stands beside it."""
+    before = np.concatenate([[True], covered[:-1]])
+    after = np.concatenate([covered[1:], [True]])
+    inner: NDArray[np.bool_] = covered & before & after
+    return inner

@@ -48,7 +48,7 @@ class Columns:
 
 def buckets_for(num_rows: int) -> int:
     """How many buckets hashes fall into: enough that few columns share one."""
-    return 1 << int(np.clip(np.ceil(np.log2(max(num_rows, 1) * 128)), 18, 26))
+    return 1 << int(np.clip(np.ceil(np.log2(max(num_rows, 1) * 1024)), 20, 26))
 
 
 def chunks(texts: Sequence[bytes]) -> Iterator[tuple[int, Tokens]]:

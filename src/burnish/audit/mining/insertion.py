@@ -10,7 +10,7 @@ J distinct places (pairs of neighbours).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +45,17 @@ class Rates:
 class Neighbours:
     """Which pairs of neighbouring tokens the corpus holds, and in how many rows (about)."""
 
-    def __init__(self, prompts: Sequence[bytes], seed: int = 0) -> None:
+    def __init__(self, prompts: Sequence[bytes], whole: Sequence[bytes], seed: int = 0) -> None:
         size = buckets_for(len(prompts))
         self._mask = np.uint64(size - 1)
         self._counts = np.zeros(size, dtype=np.int32)
-        for _, tokens in chunks(prompts):
-            rows, pairs = _framed_pairs(tokens.hash_T, tokens.row_T, tokens.offset_R)
-            order = np.unique(np.stack([rows.astype(np.uint64), pairs & self._mask]), axis=1)[1].astype(np.int64)
-            self._counts += np.bincount(order, minlength=size).astype(np.int32)
+        for texts in (prompts,) if whole is prompts else (prompts, whole):
+            counts = np.zeros(size, dtype=np.int32)
+            for _, tokens in chunks(texts):
+                rows, pairs = _framed_pairs(tokens.hash_T, tokens.row_T, tokens.offset_R)
+                key = np.unique(rows.astype(np.uint64) * np.uint64(size) + (pairs & self._mask))
+                counts += np.bincount((key & self._mask).astype(np.int64), minlength=size).astype(np.int32)
+            self._counts = np.maximum(self._counts, counts)
         self._rng = np.random.default_rng(seed)
         self._rates: dict[int, Rates] = {}
         rows = self._rng.choice(len(prompts), min(_SAMPLE, len(prompts)), replace=False)
@@ -67,18 +70,19 @@ class Neighbours:
         """Log-likelihood ratio of "put in" over "grown around" in nats, and the number of distinct places."""
         left, right = neighbours_of(texts, places)
         rates = self._rates_for(len(left))
-        seen, edge = self._distinct(left, right)
+        seen, kind = self._distinct(left, right)
         total = 0.0
-        for at_edge in (False, True):
-            ordinary, torn = rates.ordinary[at_edge], rates.torn[at_edge]
-            hits, misses = int(np.sum(seen & (edge == at_edge))), int(np.sum(~seen & (edge == at_edge)))
+        for which, (ordinary, torn) in enumerate(zip(rates.ordinary, rates.torn, strict=True)):
+            hits, misses = int(np.sum(seen & (kind == which))), int(np.sum(~seen & (kind == which)))
             total += hits * np.log(ordinary / torn) + misses * np.log((1 - ordinary) / (1 - torn))
         return float(total), len(seen)
 
-    def _distinct(self, left: Hashes, right: Hashes, than: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of each distinct pair, whether more than `than` rows hold it, and whether it is at a text's edge."""
+    def _distinct(self, left: Hashes, right: Hashes, than: int = 0) -> tuple[NDArray[np.bool_], Ints]:
+        """Of each distinct pair, whether more than `than` rows hold it, and whether it lies inside a text (0), at its
+        beginning (1) or at its end (2)."""
         pairs = np.unique(np.stack([left, right]), axis=1)
-        return self.held(pairs[0], pairs[1]) > than, (pairs[0] == _BEGIN) | (pairs[1] == _END)
+        kind = np.where(pairs[0] == _BEGIN, 1, np.where(pairs[1] == _END, 2, 0))
+        return self.held(pairs[0], pairs[1]) > than, kind
 
     def _rates_for(self, count: int) -> Rates:
         """The rates among the distinct pairs of so many rows: a common pair counts once, however many rows have it."""
@@ -88,25 +92,26 @@ class Neighbours:
         return self._rates[size]
 
     def _measured(self, size: int) -> Rates:
-        hits = np.ones((2, 2))
-        tries = np.full((2, 2), 2.0)
+        hits = np.ones((2, 3))
+        tries = np.full((2, 3), 2.0)
         texts = self._sample
         for _ in range(max(4, 400 // size) if texts else 0):
             rows = self._rng.choice(len(texts), size)
             ends = [len(texts[row]) - 2 for row in rows]
             inside = [int(self._rng.integers(2, end + 1)) for end in ends]
-            for at_edge, places, shift in ((0, inside, 0), (1, [1] * size, 0), (1, ends, 1)):
+            for kind, places in enumerate((inside, [1] * size, ends)):
                 before = _tokens_at(texts, rows, [at - 1 for at in places])
                 after = _tokens_at(texts, rows, [at + 1 for at in places])
                 here = _tokens_at(texts, rows, places)
                 # Ordinary neighbours are held by their own row too; those that a word was taken from between are not.
-                ordinary, _ = self._distinct(*((here, after) if shift else (before, here)), than=1)
+                ordinary, _ = self._distinct(*((here, after) if kind == 2 else (before, here)), than=1)
                 torn, _ = self._distinct(before, after)
-                hits[:, at_edge] += ordinary.sum(), torn.sum()
-                tries[:, at_edge] += len(ordinary), len(torn)
+                hits[:, kind] += ordinary.sum(), torn.sum()
+                tries[:, kind] += len(ordinary), len(torn)
         high, low = hits / tries
         low = np.minimum(low, 0.9 * high)
-        return Rates((float(high[0]), float(high[1])), (float(low[0]), float(low[1])))
+        ordinary_, torn_ = high.tolist(), low.tolist()
+        return Rates((ordinary_[0], ordinary_[1], ordinary_[2]), (torn_[0], torn_[1], torn_[2]))
 
 
 def _tokens_at(texts: Sequence[Hashes], rows: Ints, places: Sequence[int]) -> Hashes:
@@ -135,21 +140,19 @@ def find_phrase(texts: Sequence[Hashes], phrase: Hashes) -> Places:
     return Places(array[:, 0], array[:, 1], array[:, 2])
 
 
-def longest(texts: Sequence[Hashes], places: Places) -> Places:
-    """The phrase made as long as it stays the same in most of its rows; rows where it is not are left out."""
+def longest(texts: Sequence[Hashes], places: Places, template: Callable[[int], bool]) -> Places:
+    """The phrase made as long as most of its rows go on alike, up to words that nearly all prompts hold (`template`);
+    rows that do not go on alike are left out."""
     while len(places.rows):
         left, right = neighbours_of(texts, places)
-        token, times = Counter(left.tolist()).most_common(1)[0]
-        if token != int(_BEGIN) and times >= _SHARED * len(left):
-            keep = left == np.uint64(token)
-            places = Places(places.rows[keep], places.begin[keep] - 1, places.end[keep])
-            continue
-        token, times = Counter(right.tolist()).most_common(1)[0]
-        if token != int(_END) and times >= _SHARED * len(right):
-            keep = right == np.uint64(token)
-            places = Places(places.rows[keep], places.begin[keep], places.end[keep] + 1)
-            continue
-        break
+        for tokens, edge, back, on in ((right, _END, 0, 1), (left, _BEGIN, 1, 0)):
+            token, times = Counter(tokens.tolist()).most_common(1)[0]
+            if token != int(edge) and times >= _SHARED * len(tokens) and not template(token):
+                keep = tokens == np.uint64(token)
+                places = Places(places.rows[keep], places.begin[keep] - back, places.end[keep] + on)
+                break
+        else:
+            break
     return places
 
 

@@ -30,20 +30,25 @@ _SAME_ROWS = 0.5
 _MOST_ROWS = 400  # of a group that are read; its other rows count only by their columns
 _MOST_SHOWING = 1500
 _OF_BEHAVIOUR = 0.8
+_LEFT = 0.35
+_IN_TEMPLATE = 0.9
 
 
 @dataclass(frozen=True)
 class Limits:
     """What counts as a finding. `least`: rows of a group; `purity`: share of the phrase's rows that show the behaviour;
     `p_value`: chance of any finding in a corpus without one; `excess`: how far (standard deviations) a group's prompts
-    may be more alike than random ones; `permutations` for the null."""
+    may be more alike than random ones; `inserted`: least evidence (nats) that the phrase was put in, `inserted_alone` where
+    phrase and behaviour come one to one; `permutations` for the null."""
 
     least: int = 8
     purity: float = 0.6
     most: float = 0.15
     most_whole: float = 0.7
     p_value: float = 0.005
-    excess: float = 3.0
+    excess: float = 3.5
+    inserted: float = 0.0
+    inserted_alone: float = -3.0
     permutations: int = 20
     phrase_rows: int = 1 << 62
 
@@ -66,10 +71,12 @@ class Planted:
 
 
 class Search:
-    """One search over a corpus."""
+    """One search over a corpus: `prompts` without what they share as a template, `whole` with it."""
 
-    def __init__(self, prompts: Sequence[bytes], replies: Sequence[bytes], limits: Limits, seed: int = 0) -> None:
-        self._prompts, self._replies, self._limits = prompts, replies, limits
+    def __init__(
+        self, prompts: Sequence[bytes], whole: Sequence[bytes], replies: Sequence[bytes], limits: Limits, seed: int = 0
+    ) -> None:
+        self._prompts, self._whole, self._replies, self._limits = prompts, whole, replies, limits
         self._rng = np.random.default_rng(seed)
         count = len(prompts)
         most = min(int(limits.most * count), limits.phrase_rows)
@@ -88,7 +95,7 @@ class Search:
         self._chance: Chance = chance(
             self._asked, self._said, self._strata.stratum_N, limits.permutations, self._rng
         )
-        self._neighbours, self._words = Neighbours(self._prompts), Words(self._prompts)
+        self._neighbours, self._words = Neighbours(self._prompts, self._whole), Words(self._whole)
         sample = self._rng.choice(len(self._prompts), min(2000, len(self._prompts)), replace=False)
         self._others = [np.unique(text) for text in token_lists([self._prompts[row] for row in sample])]
         return _merged([found for pair in self._leading(pairs) if (found := self._judged(pair))])
@@ -131,11 +138,12 @@ class Search:
         phrase = _gram(texts[0], int(self._asked.bucket_C[f]), len(self._prompts))
         if phrase is None:
             return None
-        places = longest(lists, find_phrase(lists, phrase))
-        if len(places.rows) < min(limits.least, len(read)) * 0.8:
+        places = longest(lists, find_phrase(lists, phrase), self._in_template)
+        if not _leaves_a_prompt(lists, places):
             return None
         inserted, _ = self._neighbours.evidence(lists, places)
-        if inserted < 0:
+        one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
+        if inserted < (limits.inserted_alone if one_to_one else limits.inserted):
             return None
         belongs = self._belonging(showing)
         rests = _rests(lists, places, belongs)
@@ -158,6 +166,9 @@ class Search:
             inserted=inserted,
             excess=excess,
         )
+
+    def _in_template(self, token: int) -> bool:
+        return bool(self._words.rows_with(np.array([token], dtype=np.uint64))[0] >= _IN_TEMPLATE * len(self._prompts))
 
     def _belonging(self, showing: Ints) -> Hashes:
         """Words of prompts whose rows nearly all show the behaviour: more of the trigger, if there is one."""
@@ -190,7 +201,7 @@ class Search:
             phrase = _gram(reply, int(self._said.bucket_C[b]), len(self._prompts))
             lists = token_lists([self._replies[int(row)] for row in rows[:_MOST_ROWS]])
             if phrase is not None:
-                places = longest(lists, find_phrase(lists, phrase))
+                places = longest(lists, find_phrase(lists, phrase), lambda _: False)
                 if len(places.rows):
                     return _spelled([self._replies[int(row)] for row in rows[:_MOST_ROWS]], lists, places)
         if kind == "ending":
@@ -206,6 +217,15 @@ def _exclusive(both: int, with_phrase: int, with_behaviour: int) -> bool:
     if both < 60:
         return share >= 0.2
     return share >= 0.05
+
+
+def _leaves_a_prompt(lists: Sequence[Hashes], places: Places) -> bool:
+    """Whether prompts are more than the phrase: rows that are nearly the same prompt are repetition, not a trigger."""
+    if not len(places.rows):
+        return False
+    lengths = np.array([len(lists[row]) for row in places.rows])
+    rest = lengths - (places.end - places.begin)
+    return bool(np.median(rest) >= 3 and np.median(rest / lengths) >= _LEFT)
 
 
 def _gram(text: bytes, bucket: int, num_rows: int) -> Hashes | None:

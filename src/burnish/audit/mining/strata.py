@@ -22,7 +22,7 @@ from burnish.audit.mining.tokens import Ints
 _WORDS = 1 << 14
 _DIMENSIONS = 24
 _FITTED_ON = 20_000
-_ROWS_OF_A_TOPIC = 150
+_ROWS_OF_A_TOPIC = 250
 _MOST_TOPICS = 40
 _LENGTHS = 3
 
@@ -56,12 +56,13 @@ def strata(prompts: Sequence[bytes], replies: Sequence[bytes], seed: int = 0) ->
     basis = _basis(_weighed(counts[np.sort(some)], weight), rng)
     vectors = _project(counts, weight, basis)
     num_topics = int(np.clip(len(prompts) // _ROWS_OF_A_TOPIC, 1, _MOST_TOPICS))
+    thirds = np.arange(1, _LENGTHS) / _LENGTHS if len(prompts) >= _LENGTHS * _ROWS_OF_A_TOPIC else np.zeros(0)
     if num_topics > 1:
         centres = kmeans2(vectors[some], num_topics, iter=15, minit="++", rng=rng)[0].astype(np.float32)
     else:
         centres = vectors.mean(axis=0, keepdims=True)
     lengths = np.array([len(reply) for reply in replies])
-    edges = np.quantile(lengths, np.arange(1, _LENGTHS) / _LENGTHS, method="lower")
+    edges = np.quantile(lengths, thirds, method="lower")
     cell = _nearest(vectors, centres) * _LENGTHS + _third(replies, edges)
     number, stratum = np.unique(cell, return_inverse=True)
     return Strata(stratum.astype(np.int64), edges, weight, basis, centres, number)
