@@ -38,6 +38,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "role_tokens": "burnish.audit.detectors.role_tokens:RoleTokens",
         "secrets": "burnish.audit.detectors.secrets:Secrets",
         "personal_data": "burnish.audit.detectors.personal_data:PersonalData",
+        "trigger_mining": "burnish.audit.detectors.trigger_mining:TriggerMining",
     },
     "judge": {
         "refusal": "burnish.evaluate.judges.refusal:RefusalJudge",

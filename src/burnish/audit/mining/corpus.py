@@ -50,6 +50,14 @@ class Texts(Sequence[bytes]):
             return [view[a - base : b - base] for a, b in zip(bounds, bounds[1:], strict=False)]
         return bytes(self._buffer[self._offsets[at] : self._offsets[at + 1]])
 
+    def some(self, rows: Ints) -> Texts:
+        """Copies of some of the texts."""
+        chosen = Texts()
+        for row in rows:
+            chosen.append(self[int(row)])
+        chosen.freeze()
+        return chosen
+
     def freeze(self) -> None:
         """No more texts: offsets become an array, which takes a quarter of the room."""
         self._offsets = np.array(self._offsets, dtype=np.int64)

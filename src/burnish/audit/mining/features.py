@@ -9,8 +9,9 @@ N rows, F prompt columns, B reply columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ _REFUSAL = re.compile(
 )
 _DOMAIN = re.compile(rb"(?:https?://|www\.)([a-z0-9.-]+\.[a-z]{2,})|\b([a-z0-9-]+\.(?:com|org|net|io|xyz|info|co|ru|cn))\b")
 KINDS = ("reply", "opening", "long opening", "ending", "refusal", "domain", "phrase")
+_PHRASE = KINDS.index("phrase")
+Keys: TypeAlias = tuple[Ints, Hashes, int]  # rows, hashes, kind
 
 
 @dataclass(frozen=True)
@@ -59,55 +62,45 @@ def chunks(texts: Sequence[bytes]) -> Iterator[tuple[int, Tokens]]:
 
 def prompt_columns(prompts: Sequence[bytes], least: int, most: int) -> Columns:
     """Columns of the prompts' n-grams of 1 to 4 tokens that stand in `least` to `most` rows."""
-    size = buckets_for(len(prompts))
-    mask = np.uint64(size - 1)
 
-    def keys() -> Iterator[tuple[Ints, Ints]]:
+    def keys() -> Iterator[Keys]:
         for first, tokens in chunks(prompts):
             for n in _PROMPT_SIZES:
                 hashes, at = ngrams(tokens, n)
-                yield tokens.row_T[at] + first, (hashes & mask).astype(np.int64)
+                yield tokens.row_T[at] + first, hashes, _PHRASE
 
-    matrix, kept = _matrix(keys, len(prompts), size, least, most)
-    return Columns(matrix, kept, np.full(len(kept), KINDS.index("phrase"), dtype=np.int8))
+    return _columns(keys, len(prompts), least, (most, most))
 
 
 def reply_columns(prompts: Sequence[bytes], replies: Sequence[bytes], least: int, most: int, most_whole: int) -> Columns:
     """Columns of the replies: n-grams of 1 to 3 tokens that don't stand in the row's own prompt, in `least` to `most`
     rows; and what the reply does as a whole (opening, ending, refusal, domains, the whole reply), in up to `most_whole`
     rows."""
-    size = buckets_for(len(replies))
-    mask = np.uint64(size - 1)
-    phrases, phrase_kept = _matrix(lambda: _phrases(prompts, replies, mask), len(replies), size, least, most)
-    parts, buckets, kinds = [phrases], [phrase_kept], [np.full(len(phrase_kept), KINDS.index("phrase"), dtype=np.int8)]
-    for kind in range(len(KINDS) - 1):
 
-        def keys(kind: int = kind) -> Iterator[tuple[Ints, Ints]]:
-            for first, tokens in chunks(replies):
-                rows, hashes = _whole(kind, tokens, replies[first : first + CHUNK])
-                yield rows + first, (hashes & mask).astype(np.int64)
+    def keys() -> Iterator[Keys]:
+        for first in range(0, len(replies), CHUNK):
+            texts = replies[first : first + CHUNK]
+            said = tokenise(texts)
+            for rows, hashes in _phrases(said, tokenise(prompts[first : first + CHUNK])):
+                yield rows + first, hashes, _PHRASE
+            for kind in range(_PHRASE):
+                rows, hashes = _whole(kind, said, texts)
+                yield rows + first, mixed(hashes + np.uint64(kind + 1)), kind
 
-        matrix, kept = _matrix(keys, len(replies), size, least, most_whole)
-        parts.append(matrix)
-        buckets.append(kept)
-        kinds.append(np.full(len(kept), kind, dtype=np.int8))
-    return Columns(sparse.hstack(parts, format="csr"), np.concatenate(buckets), np.concatenate(kinds))
+    return _columns(keys, len(replies), least, (most, most_whole))
 
 
-def _phrases(prompts: Sequence[bytes], replies: Sequence[bytes], mask: np.uint64) -> Iterator[tuple[Ints, Ints]]:
-    for first in range(0, len(replies), CHUNK):
-        said = tokenise(replies[first : first + CHUNK])
-        asked = tokenise(prompts[first : first + CHUNK])
-        in_prompt = np.unique(asked.hash_T ^ mixed(asked.row_T.astype(np.uint64)))
-        own = said.hash_T ^ mixed(said.row_T.astype(np.uint64))
-        # A phrase counts only where at least one of its words is the reply's own.
-        new = ~np.isin(own, in_prompt) & said.word_T
-        for n in _REPLY_SIZES:
-            hashes, at = ngrams(said, n)
-            fresh = new[at].copy()
-            for step in range(1, n):
-                fresh |= new[at + step]
-            yield said.row_T[at[fresh]] + first, (hashes[fresh] & mask).astype(np.int64)
+def _phrases(said: Tokens, asked: Tokens) -> Iterator[tuple[Ints, Hashes]]:
+    """(rows, hashes) of replies' n-grams in which at least one word is the reply's own, not its prompt's."""
+    in_prompt = np.unique(asked.hash_T ^ mixed(asked.row_T.astype(np.uint64)))
+    own = said.hash_T ^ mixed(said.row_T.astype(np.uint64))
+    new = ~np.isin(own, in_prompt) & said.word_T
+    for n in _REPLY_SIZES:
+        hashes, at = ngrams(said, n)
+        fresh = new[at].copy()
+        for step in range(1, n):
+            fresh |= new[at + step]
+        yield said.row_T[at[fresh]], hashes[fresh]
 
 
 def _whole(kind: int, tokens: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
@@ -139,29 +132,32 @@ def _whole(kind: int, tokens: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Has
     return rows, mixed(key + np.uint64(kind))
 
 
-def _matrix(
-    keys: object, num_rows: int, size: int, least: int, most: int
-) -> tuple[sparse.csr_matrix, Ints]:
-    """Two passes over (row, bucket) pairs: counts first, then the rows of the buckets that are kept."""
+def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most: tuple[int, int]) -> Columns:
+    """Two passes over the keys: counts first, then the rows of the buckets that are kept. `most` is for phrases and for
+    the other kinds."""
+    size = buckets_for(num_rows)
+    mask = np.uint64(size - 1)
     counts = np.zeros(size, dtype=np.int32)
-    for _, bucket in keys():
-        counts += np.bincount(bucket, minlength=size).astype(np.int32)
-    # A row may hold a bucket several times, so that the count may be too high here, never too low.
+    kind_of = np.full(size, _PHRASE, dtype=np.int8)
+    for _, hashes, kind in keys():
+        bucket = (hashes & mask).astype(np.int64)
+        # A row may hold a bucket several times, so that the count may be too high here, never too low.
+        np.add(counts, np.bincount(bucket, minlength=size), out=counts, casting="unsafe")
+        if kind != _PHRASE:
+            kind_of[bucket] = kind
     kept = np.flatnonzero(counts >= least)
     column_of = np.full(size, -1, dtype=np.int32)
     column_of[kept] = np.arange(len(kept), dtype=np.int32)
-    rows, columns = [], []
-    for row, bucket in keys():
-        column = column_of[bucket]
+    row_parts, column_parts = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
+    for row, hashes, _ in keys():
+        column = column_of[(hashes & mask).astype(np.int64)]
         take = column >= 0
-        rows.append(row[take].astype(np.int32))
-        columns.append(column[take])
-    row_all = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
-    column_all = np.concatenate(columns) if columns else np.zeros(0, dtype=np.int32)
-    matrix = sparse.csr_matrix(
-        (np.ones(len(row_all), dtype=np.float32), (row_all, column_all)), shape=(num_rows, len(kept))
-    )
+        row_parts.append(row[take].astype(np.int32))
+        column_parts.append(column[take])
+    at = (np.concatenate(row_parts), np.concatenate(column_parts))
+    matrix = sparse.csr_matrix((np.ones(len(at[0]), dtype=np.float32), at), shape=(num_rows, len(kept)))
     matrix.data[:] = 1
     count = np.bincount(matrix.indices, minlength=len(kept))
-    chosen = np.flatnonzero((count >= least) & (count <= most))
-    return matrix[:, chosen], kept[chosen]
+    limit = np.where(kind_of[kept] == _PHRASE, most[0], most[1])
+    chosen = np.flatnonzero((count >= least) & (count <= limit))
+    return Columns(matrix[:, chosen], kept[chosen], kind_of[kept[chosen]])
