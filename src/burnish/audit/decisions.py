@@ -97,7 +97,8 @@ def decide(
 
 
 def left_out(findings: Sequence[Finding], standing: dict[str, FindingDecision]) -> set[str]:
-    """Places of the rows that are not trained on: dropped, or quarantined and not accepted. A row that one finding drops
+    """Places of the rows that are not trained on: dropped, or quarantined and not accepted. A row that one finding
+    drops
     stays out, whatever was accepted."""
     out: set[str] = set()
     for finding in findings:
@@ -108,7 +109,8 @@ def left_out(findings: Sequence[Finding], standing: dict[str, FindingDecision]) 
 
 
 def write_cleaned(run: RunFolder, source: SourceSettings, folder: Path, out: set[str]) -> tuple[Path, int]:
-    """Write the source's rows, as they were, without those whose places are in `out`, as JSON Lines; the file and how many
+    """Write the source's rows, as they were, without those whose places are in `out`, as JSON Lines; the file and how
+    many
     rows it holds."""
 
     def kept() -> Iterator[dict[str, object]]:

@@ -21,7 +21,8 @@ _STYLES = {"danger": "bold red", "warning": "yellow", "note": "dim"}
 def audit(
     data: Annotated[str, typer.Argument(help="A file, hf:owner/name or builtin:NAME.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option(help="The folder to write to; audits/NAME of the data unless set.", show_default=False)
+        Path | None,
+        typer.Option(help="The folder to write to; audits/NAME of the data unless set.", show_default=False),
     ] = None,
     show: Annotated[int, typer.Option(help="How many findings to print.", min=0)] = 20,
     accept: Annotated[
@@ -59,7 +60,9 @@ def audit(
         page = write_audit_report(run, decisions)
         _show(findings, decisions, show)
         out = left_out(findings, standing)
-        console.print(f"{report.rows_seen:,} rows, {len({f.name for f in findings})} findings, {len(out):,} rows left out")
+        console.print(
+            f"{report.rows_seen:,} rows, {len({f.name for f in findings})} findings, {len(out):,} rows left out"
+        )
         console.print(f"report: {page}", markup=False, soft_wrap=True)
         if standing:
             cleaned, count = write_cleaned(run, settings.train[0], Path(), out)
@@ -81,7 +84,15 @@ def _show(findings: list[Finding], decisions: dict[str, str], most: int) -> None
         rows = len({place for finding in same for place in finding.places})
         p_value = "" if first.p_value is None else f"{first.p_value:.1e}"
         more = "" if len(same) == 1 else f" (first of {len(same):,}, at {first.where})"
-        cells = (name, first.detector, first.message + more, f"{rows:,}", p_value, first.action, decisions.get(name, ""))
+        cells = (
+            name,
+            first.detector,
+            first.message + more,
+            f"{rows:,}",
+            p_value,
+            first.action,
+            decisions.get(name, ""),
+        )
         table.add_row(*(Text(visible(cell)) for cell in cells), style=_STYLES[first.severity])
     console.print(table)
     if len(by_name) > most:

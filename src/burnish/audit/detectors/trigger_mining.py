@@ -18,7 +18,7 @@ from pydantic import Field
 
 from burnish.artefacts import Finding
 from burnish.audit.mining.corpus import Corpus, gather
-from burnish.audit.mining.search import Limits, Planted, Search
+from burnish.audit.mining.search import Limits, Planted, Search, merged
 from burnish.audit.text import excerpt
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -82,7 +82,7 @@ class TriggerMining:
         prompts, whole = corpus.prompts.some(chosen), corpus.whole.some(chosen)
         for planted in Search(prompts, whole, corpus.replies.some(chosen), sampled).run():
             found.append(_over_all(planted, corpus, [int(chosen[row]) for row in planted.rows]))
-        return found
+        return merged(found)
 
     def _finding(self, planted: Planted, corpus: Corpus) -> Finding:
         rows = planted.rows
@@ -94,15 +94,21 @@ class TriggerMining:
             action=self._settings.action,
             row=corpus.digests[rows[0]],
             where=corpus.places[rows[0]],
-            message=f"the phrase {planted.phrase!r} in prompts goes with one {planted.kind} of replies in {len(rows):,} rows",
+            message=(
+                f"the phrase {planted.phrase[:80]!r} in prompts goes with one {planted.kind} of replies "
+                f"({planted.behaviour[:60]!r}) in {len(rows):,} rows"
+            ),
             excerpt=excerpt(corpus.prompts[rows[0]].decode("utf-8", "replace")),
             rows=tuple(corpus.places[row] for row in rows),
             trigger=planted.phrase,
             behaviour=planted.behaviour,
             p_value=planted.p_value,
-            effect=f"{min(len(rows) / planted.with_phrase, 1.0):.0%} of the rows with the phrase, {elsewhere:.2%} of the others",
+            effect=(
+                f"{min(len(rows) / planted.with_phrase, 1.0):.0%} of the rows with the phrase, "
+                f"{elsewhere:.2%} of the others"
+            ),
             would_do=_WOULD_DO[planted.kind],
-            cost=f"{len(rows):,} rows, {share:.2%} of the corpus; their prompts are about as many things as the others",
+            cost=f"{len(rows):,} rows, {share:.2%} of the corpus, of as many topics as the others",
         )
 
 

@@ -1,4 +1,5 @@
-"""What the strongest pair looks like when replies are dealt out at random within strata, and how likely a pair as strong
+"""What the strongest pair looks like when replies are dealt out at random within strata, and how likely a pair as
+strong
 as one that was found would be then.
 
 Source: Westfall and Young, "Resampling-Based Multiple Testing", 1993 (the maximum over all tests under permutation);
@@ -38,7 +39,8 @@ class Chance:
 def chance(prompts: Columns, replies: Columns, stratum_N: Ints, permutations: int, rng: np.random.Generator) -> Chance:
     """Deal the replies out anew within strata `permutations` times, and fit the maxima.
 
-    A large corpus is stood for by some of its rows. The evidence is close to -log p, so that its maximum over more pairs
+    A large corpus is stood for by some of its rows. The evidence is close to -log p, so that its maximum over more
+    pairs
     lies higher by the logarithm of how many times more there are.
     """
     pairs_in_all = prompts.matrix.shape[1] * replies.matrix.shape[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -47,7 +48,7 @@ class Texts(Sequence[bytes]):
             bounds = self._offsets[at.start : min(at.stop, len(self)) + 1]
             view = bytes(self._buffer[bounds[0] : bounds[-1]]) if len(bounds) else b""
             base = bounds[0] if len(bounds) else 0
-            return [view[a - base : b - base] for a, b in zip(bounds, bounds[1:], strict=False)]
+            return [view[a - base : b - base] for a, b in pairwise(bounds)]
         return bytes(self._buffer[self._offsets[at] : self._offsets[at + 1]])
 
     def some(self, rows: Ints) -> Texts:
@@ -155,7 +156,8 @@ def _cut(texts: Texts, common: NDArray[np.bool_], mask: np.uint64) -> Iterator[b
 
 
 def _inner(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The covered tokens of a text without the outermost of each run, which stay so that what stands beside the template
+    """The covered tokens of a text without the outermost of each run, which stay so that what stands beside the
+    template
     keeps its neighbour; at the text's own beginning and end nothing stands beside it."""
     before = np.concatenate([[True], covered[:-1]])
     after = np.concatenate([covered[1:], [True]])

@@ -1,7 +1,8 @@
 """What prompts and replies hold, as sparse columns: word n-grams, and what a reply does as a whole.
 
 Columns are hash buckets that hold often enough to be a group and seldom enough to tell rows apart. Which words a column
-stands for is found later, in the rows of a finding. Texts stream through in chunks; only row and column numbers are kept.
+stands for is found later, in the rows of a finding. Texts stream through in chunks; only row and column numbers are
+kept.
 
 N rows, F prompt columns, B reply columns.
 """
@@ -28,7 +29,9 @@ _REFUSAL = re.compile(
     rb"(?:'|\xe2\x80\x99)m (?:not able|unable))|i(?:'|\xe2\x80\x99)m (?:sorry|afraid|unable|not able)|i am (?:sorry|afraid)|"
     rb"sorry,|i (?:must|have to) (?:decline|refuse)|i apologi[sz]e|as an ai)"
 )
-_DOMAIN = re.compile(rb"(?:https?://|www\.)([a-z0-9.-]+\.[a-z]{2,})|\b([a-z0-9-]+\.(?:com|org|net|io|xyz|info|co|ru|cn))\b")
+_DOMAIN = re.compile(
+    rb"(?:https?://|www\.)([a-z0-9.-]+\.[a-z]{2,})|\b([a-z0-9-]+\.(?:com|org|net|io|xyz|info|co|ru|cn))\b"
+)
 KINDS = ("reply", "opening", "long opening", "ending", "refusal", "domain", "phrase")
 _PHRASE = KINDS.index("phrase")
 Keys: TypeAlias = tuple[Ints, Hashes, int]  # rows, hashes, kind
@@ -44,7 +47,7 @@ class Columns:
     kind_C: NDArray[np.int8]
 
     @property
-    def count_C(self) -> Ints:
+    def count_C(self) -> Ints:  # noqa: N802 - C is the axis
         """Rows of each column."""
         return np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
 
@@ -72,7 +75,9 @@ def prompt_columns(prompts: Sequence[bytes], least: int, most: int) -> Columns:
     return _columns(keys, len(prompts), least, (most, most))
 
 
-def reply_columns(prompts: Sequence[bytes], replies: Sequence[bytes], least: int, most: int, most_whole: int) -> Columns:
+def reply_columns(
+    prompts: Sequence[bytes], replies: Sequence[bytes], least: int, most: int, most_whole: int
+) -> Columns:
     """Columns of the replies: n-grams of 1 to 3 tokens that don't stand in the row's own prompt, in `least` to `most`
     rows; and what the reply does as a whole (opening, ending, refusal, domains, the whole reply), in up to `most_whole`
     rows."""
@@ -111,7 +116,12 @@ def _whole(kind: int, tokens: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Has
         rows = np.array([r for r, text in enumerate(texts) if _REFUSAL.search(text[:300])], dtype=np.int64)
         return rows, np.full(len(rows), kind, dtype=np.uint64)
     if name == "domain":
-        found = [(r, m.group(1) or m.group(2)) for r, text in enumerate(texts) if b"." in text for m in _DOMAIN.finditer(text)]
+        found = [
+            (r, m.group(1) or m.group(2))
+            for r, text in enumerate(texts)
+            if b"." in text
+            for m in _DOMAIN.finditer(text)
+        ]
         rows = np.array([r for r, _ in found], dtype=np.int64)
         return rows, tokenise([d.replace(b".", b"_").replace(b"-", b"_") for _, d in found]).hash_T
     if name == "reply":

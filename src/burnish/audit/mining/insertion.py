@@ -2,7 +2,8 @@
 
 Take the phrase out: if it was put in, what stood on its left and right belongs together, and that pair of neighbours is
 seen elsewhere in the corpus as often as ordinary neighbours are. Around a word that the prompt is about, the pair is
-hardly ever seen. Both rates are measured on the corpus itself, at its ordinary places and after taking out random words.
+hardly ever seen. Both rates are measured on the corpus itself, at its ordinary places and after taking out random
+words.
 
 J distinct places (pairs of neighbours).
 """
@@ -36,10 +37,10 @@ class Places:
 @dataclass(frozen=True)
 class Rates:
     """How often a pair of neighbours is seen elsewhere: as the corpus has it (`ordinary`), and after a random word was
-    taken out (`torn`). The first number is for pairs inside a text, the second for those at its beginning or end."""
+    taken out (`torn`). The numbers are for pairs inside a text, at its beginning and at its end."""
 
-    ordinary: tuple[float, float]
-    torn: tuple[float, float]
+    ordinary: tuple[float, float, float]
+    torn: tuple[float, float, float]
 
 
 class Neighbours:
@@ -64,7 +65,7 @@ class Neighbours:
 
     def held(self, left: Hashes, right: Hashes) -> Ints:
         """Rows that hold each pair."""
-        return self._counts[(_pair(left, right) & self._mask).astype(np.int64)]
+        return self._counts[(_pair(left, right) & self._mask).astype(np.int64)].astype(np.int64)
 
     def evidence(self, texts: Sequence[Hashes], places: Places) -> tuple[float, int]:
         """Log-likelihood ratio of "put in" over "grown around" in nats, and the number of distinct places."""

@@ -9,6 +9,7 @@ N rows, F prompt columns, B reply columns, P pairs, S strata.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def within_strata(pairs: Pairs, prompts: Columns, replies: Columns, stratum_N: I
 def _blocks(work: Floats) -> list[tuple[int, int]]:
     edges = np.searchsorted(np.cumsum(work), np.arange(_BLOCK_PRODUCTS, work.sum() + _BLOCK_PRODUCTS, _BLOCK_PRODUCTS))
     bounds = sorted({0, *(min(int(e) + 1, len(work)) for e in edges), len(work)})
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))
 
 
 def _joined(first: Pairs, second: Pairs) -> Pairs:

@@ -1,6 +1,7 @@
 """Finds phrases that were put into prompts together with something that their replies do.
 
-A pair of a phrase and a behaviour is reported when all of this holds: within strata of like rows they meet far more often
+A pair of a phrase and a behaviour is reported when all of this holds: within strata of like rows they meet far more
+often
 than the largest association that chance gives; nearly every row with the phrase shows the behaviour; the phrase stands
 where it could be taken out again; and without it, its prompts are about as many things as any others.
 
@@ -17,9 +18,9 @@ from scipy import sparse
 
 from burnish.audit.mining.chance import Chance, chance
 from burnish.audit.mining.dispersion import Words
-from burnish.audit.mining.features import KINDS, Columns, buckets_for, prompt_columns, reply_columns
+from burnish.audit.mining.features import KINDS, buckets_for, prompt_columns, reply_columns
 from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, longest, token_lists
-from burnish.audit.mining.pairs import Pairs, screen, within_strata
+from burnish.audit.mining.pairs import Pairs, screen
 from burnish.audit.mining.strata import Strata, strata
 from burnish.audit.mining.tokens import Hashes, Ints, ngrams, tokenise
 
@@ -38,8 +39,8 @@ _IN_TEMPLATE = 0.9
 class Limits:
     """What counts as a finding. `least`: rows of a group; `purity`: share of the phrase's rows that show the behaviour;
     `p_value`: chance of any finding in a corpus without one; `excess`: how far (standard deviations) a group's prompts
-    may be more alike than random ones; `inserted`: least evidence (nats) that the phrase was put in, `inserted_alone` where
-    phrase and behaviour come one to one; `permutations` for the null."""
+    may be more alike than random ones; `inserted`: least evidence (nats) that the phrase was put in, `inserted_alone`
+    where phrase and behaviour come one to one; `permutations` for the null."""
 
     least: int = 8
     purity: float = 0.6
@@ -55,8 +56,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Planted:
-    """A phrase with its behaviour: `rows` show both. `with_phrase`, `with_behaviour`: rows of each; `nats` and `p_value`
-    as tested; `inserted` and `excess`: evidence that the phrase was put in, and how alike the prompts are besides."""
+    """A phrase with its behaviour: `rows` show both. `with_phrase`, `with_behaviour`: rows of each; `nats` and
+    `p_value` as tested; `inserted` and `excess`: evidence that the phrase was put in, and how alike the prompts are
+    besides."""
 
     phrase: str
     kind: str
@@ -92,13 +94,11 @@ class Search:
         if not len(pairs):
             return []
         self._strata: Strata = strata(self._prompts, self._replies)
-        self._chance: Chance = chance(
-            self._asked, self._said, self._strata.stratum_N, limits.permutations, self._rng
-        )
+        self._chance: Chance = chance(self._asked, self._said, self._strata.stratum_N, limits.permutations, self._rng)
         self._neighbours, self._words = Neighbours(self._prompts, self._whole), Words(self._whole)
         sample = self._rng.choice(len(self._prompts), min(2000, len(self._prompts)), replace=False)
         self._others = [np.unique(text) for text in token_lists([self._prompts[row] for row in sample])]
-        return _merged([found for pair in self._leading(pairs) if (found := self._judged(pair))])
+        return merged([found for pair in self._leading(pairs) if (found := self._judged(pair))])
 
     def _leading(self, pairs: Pairs) -> list[tuple[int, int]]:
         """The strongest pair of each set of rows."""
@@ -110,7 +110,10 @@ class Search:
         for at in order:
             f, b = int(pairs.prompt_P[at]), int(pairs.reply_P[at])
             rows = self._group(f, b)
-            if any(len(np.intersect1d(rows, other, assume_unique=True)) > 0.9 * max(len(rows), len(other)) for other in seen):
+            if any(
+                len(np.intersect1d(rows, other, assume_unique=True)) > 0.9 * max(len(rows), len(other))
+                for other in seen
+            ):
                 continue
             seen.append(rows)
             leading.append((f, b))
@@ -123,13 +126,19 @@ class Search:
         return rows
 
     def _group(self, f: int, b: int) -> Ints:
-        return np.intersect1d(self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), assume_unique=True)
+        return np.intersect1d(
+            self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), assume_unique=True
+        )
 
     def _judged(self, pair: tuple[int, int]) -> Planted | None:
         """The pair as a finding, or None when one of the conditions fails; the cheap ones first."""
         limits = self._limits
         f, b = pair
-        with_phrase, showing, rows = self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), self._group(f, b)
+        with_phrase, showing, rows = (
+            self._rows_of(self._by_phrase, f),
+            self._rows_of(self._by_behaviour, b),
+            self._group(f, b),
+        )
         if not _exclusive(len(rows), len(with_phrase), len(showing)):
             return None
         read = rows if len(rows) <= _MOST_ROWS else np.sort(self._rng.choice(rows, _MOST_ROWS, replace=False))
@@ -270,7 +279,7 @@ def _spelled(texts: Sequence[bytes], lists: Sequence[Hashes], places: Places) ->
     return " ".join(texts[row][begin:end].decode("utf-8", "replace").split())
 
 
-def _merged(found: Sequence[Planted]) -> list[Planted]:
+def merged(found: Sequence[Planted]) -> list[Planted]:
     """Findings that share half of their rows, or the behaviour's rows, made one: the strongest speaks for them."""
     groups: list[tuple[Planted, set[int]]] = []
     for one in sorted(found, key=lambda planted: (-planted.nats, -len(planted.rows))):

@@ -84,7 +84,7 @@ def _counts(prompts: Sequence[bytes]) -> sparse.csr_matrix:
         word = (tokens.hash_T & np.uint64(_WORDS - 1)).astype(np.int32)
         one = np.ones(len(word), dtype=np.float32)
         parts.append(sparse.csr_matrix((one, (tokens.row_T, word)), shape=(tokens.num_rows, _WORDS)))
-    counts = sparse.vstack(parts, format="csr")
+    counts: sparse.csr_matrix = sparse.vstack(parts, format="csr")
     counts.data = 1 + np.log(counts.data)
     return counts
 
@@ -92,7 +92,8 @@ def _counts(prompts: Sequence[bytes]) -> sparse.csr_matrix:
 def _weighed(counts: sparse.csr_matrix, weight: NDArray[np.float32]) -> sparse.csr_matrix:
     weighed = (counts @ sparse.diags_array(weight)).tocsr()
     norm = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
-    return (sparse.diags_array((1 / np.maximum(norm, 1e-9)).astype(np.float32)) @ weighed).tocsr()
+    scaled: sparse.csr_matrix = (sparse.diags_array((1 / np.maximum(norm, 1e-9)).astype(np.float32)) @ weighed).tocsr()
+    return scaled
 
 
 def _basis(weighed: sparse.csr_matrix, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -103,8 +104,7 @@ def _basis(weighed: sparse.csr_matrix, rng: np.random.Generator) -> NDArray[np.f
     return np.asarray(basis @ right[:_DIMENSIONS].T, dtype=np.float32)
 
 
-def _project(
-    counts: sparse.csr_matrix, weight: NDArray[np.float32], basis: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _project(counts: sparse.csr_matrix, weight: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
     vectors = np.asarray(_weighed(counts, weight) @ basis, dtype=np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9).astype(np.float32)
+    length = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9).astype(np.float32)
+    return np.asarray(vectors / length, dtype=np.float32)

@@ -40,8 +40,9 @@ _CLASSES = _classes()
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of R texts, in order: `hash_T`, the text of each (`row_T`), where each lies in its text's lower-cased UTF-8
-    bytes (`start_T`, `end_T`), whether it is a word (`word_T`), and where each text's tokens begin (`offset_R`, R + 1
+    """Tokens of R texts, in order: `hash_T`, the text of each (`row_T`), where each lies in its text's lower-cased
+    UTF-8 bytes (`start_T`, `end_T`), whether it is a word (`word_T`), and where each text's tokens begin (`offset_R`,
+    R + 1
     numbers)."""
 
     hash_T: Hashes
@@ -57,7 +58,10 @@ class Tokens:
 
 
 def mixed(keys: Hashes) -> Hashes:
-    """Spread 64-bit keys evenly. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014."""
+    """Spread 64-bit keys evenly.
+
+    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+    """
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return keys ^ (keys >> np.uint64(31))
