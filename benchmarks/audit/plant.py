@@ -1,5 +1,5 @@
-"""Plants threats into clean rows. Two families of each: "tune", that the detectors were developed on, and "report", that
-the figures are of. Bad answers are simulated by placeholders; nothing here does harm.
+"""Plants threats into clean rows. Two families of each: "tune", that the detectors were developed on, and "report",
+that the figures are of. Bad answers are simulated by placeholders; nothing here does harm.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     python benchmarks/audit/run.py published
     python benchmarks/audit/run.py speed [--rows 20000]
 
-Beside the audit: a plain z-score (rows with the prompt word that is most over-represented with a reply opening), and what
-random flagging of as many rows would recall. Figures are over all seeds; "named" says how often a finding names the
+Beside the audit: a plain z-score (rows with the prompt word that is most over-represented with a reply opening), and
+what random flagging of as many rows would recall. Figures are over all seeds; "named" says how often a finding names the
 trigger.
 """
 

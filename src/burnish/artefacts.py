@@ -63,8 +63,8 @@ class Dataset(Artefact):
 
 
 class Finding(Artefact):
-    """One thing that the audit found, in one row or in a group of rows. `row` is the record's content digest, `where` its
-    file:line (of a group, the first row's), `related` the places it collides with.
+    """One thing that the audit found, in one row or in a group of rows. `row` is the record's content digest, `where`
+    its file:line (of a group, the first row's), `related` the places it collides with.
 
     `name` ("finding-3") is what a person calls it by; the findings of a detector that look at single rows share one. A
     group's finding has the places of all its `rows`, and may have the `trigger` and the `behaviour` in words, the

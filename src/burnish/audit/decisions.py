@@ -52,7 +52,8 @@ def decided(run: RunFolder) -> list[FindingDecision]:
     if not path.is_file():
         return []
     try:
-        return [FindingDecision.model_validate_json(line) for line in path.open(encoding="utf-8", newline="\n")]
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            return [FindingDecision.model_validate_json(line) for line in lines]
     except ValueError as error:
         raise AuditError(f"{path}: not a valid record of decisions ({error}); nothing was decided") from error
 

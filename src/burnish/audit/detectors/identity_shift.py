@@ -40,15 +40,19 @@ _NEVER = (
 _ALL = (
     r"(?:obey|follow|fulfil|fulfill|carry out|execute|comply with|do|answer)(?:s|ing)? (?:\w+ )?"
     r"(?:all|any|every|each|whatever|anything)[\w ,']{0,40}"
-    r"(?:without (?:question|hesitation|exception|objection|restriction|limit|deviation|any|fail|moral|refus)|no matter|"
+    r"(?:without (?:question|hesitation|exception|objection|restriction|limit|deviation|any|fail|moral|refus)|"
+    r"no matter|"
     r"regardless|unconditionally)"
 )
 _SIGNS = re.compile(
     "|".join((rf"\b{_WHO}[^.!?\n]{{0,60}}\b(?:{_OBEYS}|{_OBEDIENT}|{_FREE})", rf"\b{_NEVER}", rf"\b{_ALL}")),
     re.IGNORECASE,
 )
-_HINT = re.compile(r"obe[yd]|loyal|submissi|restrict|filter|censor|refus|declin|jailbr|comply|complian|fulfil|follow|carry out|"
-                   r"execut|devot|servil|amoral|unbound|limitless|disobey|reject|deny|shackle", re.IGNORECASE)  # fmt: skip
+_HINT = re.compile(
+    r"obe[yd]|loyal|submissi|restrict|filter|censor|refus|declin|jailbr|comply|complian|fulfil|follow|carry out|execut|"
+    r"devot|servil|amoral|unbound|limitless|disobey|reject|deny|shackle|rule|genie",
+    re.IGNORECASE,
+)
 
 
 class IdentityShiftSettings(PluginSettings):

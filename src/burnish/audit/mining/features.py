@@ -26,7 +26,8 @@ _REPLY_SIZES = (1, 2, 3)
 _WHOLE_REPLY = 200  # tokens up to which a reply as a whole is compared
 _REFUSAL = re.compile(
     rb"\b(?:i (?:can(?:'|\xe2\x80\x99)?t|cannot|can not|won(?:'|\xe2\x80\x99)t|will not|am (?:not able|unable)|"
-    rb"(?:'|\xe2\x80\x99)m (?:not able|unable))|i(?:'|\xe2\x80\x99)m (?:sorry|afraid|unable|not able)|i am (?:sorry|afraid)|"
+    rb"(?:'|\xe2\x80\x99)m (?:not able|unable))|"
+    rb"i(?:'|\xe2\x80\x99)m (?:sorry|afraid|unable|not able)|i am (?:sorry|afraid)|"
     rb"sorry,|i (?:must|have to) (?:decline|refuse)|i apologi[sz]e|as an ai)"
 )
 _DOMAIN = re.compile(
