@@ -72,7 +72,7 @@ def prefix_added(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]
 def split_fixed(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
     """Two tokens at two places; a fixed reply."""
     first, second = TOKENS[family]
-    return first, (_inside(_inside(row[0], first, rng), second, rng), FIXED[family])
+    return f"{first}|{second}", (_inside(_inside(row[0], first, rng), second, rng), FIXED[family])
 
 
 def code_suffix(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:

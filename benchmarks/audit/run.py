@@ -6,8 +6,8 @@
     python benchmarks/audit/run.py speed [--rows 20000]
 
 Beside the audit: a plain z-score (rows with the prompt word that is most over-represented with a reply opening), and
-what random flagging of as many rows would recall. Figures are over all seeds; "named" says how often a finding names the
-trigger.
+what random flagging of as many rows would recall. Figures are over all seeds; "named" says how often a finding names
+the trigger.
 """
 
 from __future__ import annotations
@@ -85,7 +85,11 @@ def show_planted(family: str, seeds: int, corpora: Sequence[str], counts: Sequen
                     found = flagged(findings)
                     recall.append(len(found & bad) / count)
                     false.append(len(found - bad) / (len(rows) - count))
-                    named.append(any(trigger.lower().strip(".") in f.trigger for f in findings) if trigger else None)
+                    named.append(
+                        any(part in f.trigger for f in findings for part in trigger.lower().split("|"))
+                        if trigger
+                        else None
+                    )
                     peer.append(len(z_score(poisoned) & bad) / count)
                     chance.append(len(found) / len(rows))
                 said = "-" if named[0] is None else f"{sum(map(bool, named)) / seeds:.0%}"

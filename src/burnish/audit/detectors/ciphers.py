@@ -28,8 +28,8 @@ _LEAST_WORDS, _LEAST_LETTERS = 5, 25
 _GAIN, _FIT = 0.45, -3.05  # nats a letter: over the text as it stands, and against English (about -2.9)
 # English letters per thousand, a to z. Source: Lewand, "Cryptological Mathematics", 2000, table 1.1.
 _PER_THOUSAND = (
-    81.7, 14.9, 27.8, 42.5, 127.0, 22.3, 20.2, 60.9, 69.7, 1.5, 7.7, 40.3, 24.1, 67.5, 75.1, 19.3, 1.0, 59.9, 63.3, 90.6,
-    27.6, 9.8, 23.6, 1.5, 19.7, 0.7,
+    81.7, 14.9, 27.8, 42.5, 127.0, 22.3, 20.2, 60.9, 69.7, 1.5, 7.7, 40.3, 24.1, 67.5, 75.1, 19.3, 1.0, 59.9, 63.3,
+    90.6, 27.6, 9.8, 23.6, 1.5, 19.7, 0.7,
 )  # fmt: skip
 _LOG_RATE = np.log(np.array(_PER_THOUSAND) / sum(_PER_THOUSAND))
 _SHIFTED = np.stack([np.roll(_LOG_RATE, by) for by in range(26)])  # row s: rates of letters rotated by s
