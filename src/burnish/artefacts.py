@@ -65,8 +65,14 @@ class Dataset(Artefact):
 
 
 class Finding(Artefact):
-    """One thing that the audit found. `row` is the record's content digest, `where` its file:line, `related` the
-    places it collides with. `excerpt` is text from the data: hostile until escaped."""
+    """One thing that the audit found, in one row or in a group of rows. `row` is the record's content digest, `where`
+    its file:line (of a group, the first row's), `related` the places it collides with.
+
+    `name` ("finding-3") is what a person calls it by; the findings of a detector that look at single rows share one. A
+    group's finding has the places of all its `rows`, and may have the `trigger` and the `behaviour` in words, the
+    `p_value` (the chance of any such finding of its detector in a corpus without one), the `effect` in words, what it
+    `would_do` to a model, and what removing it would `cost`. `excerpt`, `trigger` and `behaviour` are text from the
+    data: hostile until escaped."""
 
     detector: str
     severity: Literal["note", "warning", "danger"]
@@ -76,6 +82,19 @@ class Finding(Artefact):
     message: str
     excerpt: str = ""
     related: tuple[str, ...] = ()
+    name: str = ""
+    rows: tuple[str, ...] = ()
+    trigger: str = ""
+    behaviour: str = ""
+    p_value: float | None = None
+    effect: str = ""
+    would_do: str = ""
+    cost: str = ""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every row that it is about, as file:line."""
+        return self.rows or (self.where,)
 
 
 class DetectorSummary(Artefact):
@@ -89,7 +108,7 @@ class DetectorSummary(Artefact):
 
 
 class AuditReport(Artefact):
-    """Outcome of the audit. Findings are in `audit/findings.jsonl`; quarantined rows, whole, in
+    """Outcome of the audit. Findings are in `audit/findings.jsonl`, the gravest first; quarantined rows, whole, in
     `audit/quarantine.jsonl`; `quarantined` lists their (source "file:line") so that training leaves them out."""
 
     rows_seen: int

@@ -35,9 +35,13 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "duplicates": "burnish.audit.detectors.duplicates:Duplicates",
         "overlap": "burnish.audit.detectors.overlap:Overlap",
         "hidden_characters": "burnish.audit.detectors.hidden_characters:HiddenCharacters",
+        "lookalikes": "burnish.audit.detectors.lookalikes:Lookalikes",
+        "ciphers": "burnish.audit.detectors.ciphers:Ciphers",
+        "identity_shift": "burnish.audit.detectors.identity_shift:IdentityShift",
         "role_tokens": "burnish.audit.detectors.role_tokens:RoleTokens",
         "secrets": "burnish.audit.detectors.secrets:Secrets",
         "personal_data": "burnish.audit.detectors.personal_data:PersonalData",
+        "trigger_mining": "burnish.audit.detectors.trigger_mining:TriggerMining",
     },
     "judge": {
         "refusal": "burnish.evaluate.judges.refusal:RefusalJudge",

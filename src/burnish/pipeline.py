@@ -165,7 +165,7 @@ class _Run:
             return audit(recipe.audit, dataset, self._home, Context(texts, tuple(tokens)))
 
         settings = [recipe.audit.model_dump(mode="json"), recipe.evaluate.model_dump(mode="json")]
-        also = ("audit/findings.jsonl", "audit/quarantine.jsonl")
+        also = ("audit/findings.jsonl", "audit/quarantine.jsonl", "audit/rows.jsonl")
         return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
 
     def _train(self, dataset: Dataset, audited: AuditReport) -> TrainedModel:

@@ -1,7 +1,7 @@
 """The audit: every detector looks at the training rows; what is found is kept, quarantined, or stops the run.
 
 Writes audit/findings.jsonl (one finding a line), audit/quarantine.jsonl (the quarantined rows, whole, so that nothing
-is lost) and audit/audit.json.
+is lost), audit/rows.jsonl (some rows of each group, to be shown) and audit/audit.json.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.artefacts import AuditReport, Dataset, DetectorSummary, Finding
+from burnish.audit.mining.corpus import sides
 from burnish.audit.settings import AuditSettings
 from burnish.catalogue import build
 from burnish.data.store import read_records, to_line
@@ -20,6 +21,9 @@ from burnish.logs import Bar, progress, say
 from burnish.protocols import Detector
 from burnish.records import Record
 from burnish.run_folder import RunFolder, file_digest
+
+ROWS_SHOWN = 20  # of a group
+SHOWN_CHARACTERS = 1200
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,15 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
                     detector=chosen.kind,
                     rows_seen=dataset.num_train,
                     findings=len(found),
-                    quarantined=sum(f.action == "quarantine" for f in found),
+                    quarantined=len({place for f in found if f.action == "quarantine" for place in f.places}),
                     seconds=round(time.monotonic() - started, 3),
                 )
             )
+    findings = named(findings)
     run.write_jsonl("audit/findings.jsonl", (f.model_dump() for f in findings))
-    quarantined = {f.where: f for f in findings if f.action == "quarantine"}
+    quarantined = {place: f for f in reversed(findings) if f.action == "quarantine" for place in f.places}
     run.write_jsonl("audit/quarantine.jsonl", _quarantine(dataset, run, quarantined))
+    run.write_jsonl("audit/rows.jsonl", _shown(dataset, run, findings))
     report = AuditReport(
         rows_seen=dataset.num_train,
         detectors=tuple(summaries),
@@ -64,6 +70,20 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
     run.save("audit/audit.json", report)
     _tell(findings, report, run)
     return report
+
+
+def named(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with their names, the gravest first: a group's own, or one for all of a detector's single rows that
+    are as grave and are dealt with alike."""
+    sets: dict[tuple[object, ...], list[Finding]] = {}
+    for index, finding in enumerate(findings):
+        key = (finding.detector, finding.severity, finding.action, index if finding.rows else -1)
+        sets.setdefault(key, []).append(finding)
+    gravest = ("danger", "warning", "note")
+    ordered = sorted(
+        sets.values(), key=lambda same: (gravest.index(same[0].severity), -sum(len(f.places) for f in same))
+    )
+    return [f.model_copy(update={"name": f"finding-{n}"}) for n, same in enumerate(ordered, 1) for f in same]
 
 
 def _rows(dataset: Dataset, run: RunFolder, bar: Bar) -> Iterator[Record]:
@@ -78,7 +98,29 @@ def _quarantine(dataset: Dataset, run: RunFolder, why: Mapping[str, Finding]) ->
     for record in read_records(run.file(dataset.train_path)):
         finding = why.get(str(record.source))
         if finding is not None:
-            yield {"detector": finding.detector, "why": finding.message, "record": json.loads(to_line(record))}
+            why_out = {"finding": finding.name, "detector": finding.detector, "why": finding.message}
+            yield {**why_out, "record": json.loads(to_line(record))}
+
+
+def _shown(dataset: Dataset, run: RunFolder, findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
+    """The first rows of each group: what is asked and what is answered, long texts cut."""
+    names: dict[str, list[str]] = {}
+    for finding in findings:
+        for place in finding.rows[:ROWS_SHOWN]:
+            names.setdefault(place, []).append(finding.name)
+    if not names:
+        return
+    for record in read_records(run.file(dataset.train_path)):
+        if str(record.source) in names:
+            asked, said = sides(record)
+            row = {"where": str(record.source), "findings": names[str(record.source)]}
+            yield {**row, "prompt": around(asked), "reply": around(said)}
+
+
+def around(text: str) -> str:
+    """The text, its middle left out when it is long."""
+    half = SHOWN_CHARACTERS // 2
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]} […] {text[-half:]}"
 
 
 def _tell(findings: Sequence[Finding], report: AuditReport, run: RunFolder) -> None:

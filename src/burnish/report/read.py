@@ -53,6 +53,15 @@ class Reply:
     finish: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditedRow:
+    """A row of a finding, as it is shown; hostile until escaped."""
+
+    where: str
+    prompt: str
+    reply: str
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything that the report tells. `faults` are sentences on parts that don't belong together; with any of them
@@ -66,6 +75,7 @@ class Evidence:
     audit: AuditReport | None
     findings: tuple[Finding, ...]
     findings_total: Mapping[str, int]
+    audited_rows: Mapping[str, tuple[AuditedRow, ...]]
     trained: TrainedModel | None
     metrics: tuple[Mapping[str, float], ...]
     metrics_unreadable: int
@@ -99,6 +109,7 @@ def read_evidence(run: RunFolder) -> Evidence:
         audit=audit,
         findings=findings,
         findings_total=totals,
+        audited_rows=_audited_rows(run.path / "audit/rows.jsonl"),
         trained=trained,
         metrics=metrics,
         metrics_unreadable=unreadable,
@@ -152,6 +163,26 @@ def _findings(run: RunFolder) -> tuple[tuple[Finding, ...], dict[str, int]]:
         shown[detector] = gravest[:FINDINGS_SHOWN]
     order = sorted(shown, key=lambda detector: grades.index(shown[detector][0].severity))
     return tuple(finding for detector in order for finding in shown[detector]), {d: totals[d] for d in order}
+
+
+def _audited_rows(path: Path) -> dict[str, tuple[AuditedRow, ...]]:
+    """Rows to show, by the name of the finding."""
+    rows: dict[str, tuple[AuditedRow, ...]] = {}
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line:
+            continue
+        try:
+            value = json.loads(line)
+            row = AuditedRow(value["where"], value["prompt"], value["reply"])
+            names = list(value["findings"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{path}:{number}: not a row of a finding ({error!r}); the report was not written",
+                hint="the run folder was damaged; run the audit again",
+            ) from error
+        for name in names:
+            rows[name] = (*rows.get(name, ()), row)
+    return rows
 
 
 def _metrics(path: Path) -> tuple[tuple[Mapping[str, float], ...], int]:

@@ -6,6 +6,7 @@ that no text from data or models can hide in the page or turn its direction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jinja2
@@ -44,8 +45,35 @@ def render(evidence: Evidence) -> str:
             losses=tables.losses(evidence),
             curves=tables.curves(evidence.metrics),
             verdicts=tables.SAFETY_VERDICTS,
+            decisions={},
             version=__version__,
         )
+    )
+
+
+def render_audit(evidence: Evidence, decisions: Mapping[str, str]) -> str:
+    """The report of an audit alone. `decisions` says what was decided about a finding, by its name."""
+    return (
+        _environment()
+        .get_template("audit.html.j2")
+        .render(e=evidence, standing=_audit_standing(evidence, decisions), decisions=decisions, version=__version__)
+    )
+
+
+def _audit_standing(evidence: Evidence, decisions: Mapping[str, str]) -> Standing:
+    named = {finding.name: finding for finding in evidence.findings}
+    waiting = [f for name, f in named.items() if f.severity != "note" and name not in decisions]
+    if not waiting:
+        headline = "Nothing here has to be looked at." if named else "Nothing was found."
+        return Standing("CLEAR", "pass", headline, "What the detectors cannot see is not in this report.", ())
+    gravest = sum(f.severity == "danger" for f in waiting)
+    first = waiting[0].name
+    return Standing(
+        "LOOK",
+        "block" if gravest else "hold",
+        f"{len(waiting)} of {len(named)} findings wait for your decision, {gravest} of them dangerous.",
+        "Rows marked “quarantine” are left out of training unless you accept their finding.",
+        (f"Read the rows below, then decide: burnish audit DATA --drop {first}, or --accept {first}.",),
     )
 
 
@@ -132,6 +160,7 @@ def _environment() -> jinja2.Environment:
         count=text.count,
         duration=text.duration,
         marked=text.marked,
+        highlighted=text.highlighted,
         reach=tables.reach,
         plain_number=tables.is_plain_number,
     )

@@ -6,10 +6,11 @@ evidence was made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from burnish.report.read import read_evidence
-from burnish.report.render import render
+from burnish.report.render import render, render_audit
 from burnish.run_folder import RunFolder
 
 
@@ -21,3 +22,11 @@ def write_report(run: RunFolder) -> Path:
     Raises: RunFolderError when an artefact in the folder is broken.
     """
     return run.write_text("report.html", render(read_evidence(run)))
+
+
+def write_audit_report(run: RunFolder, decisions: Mapping[str, str]) -> Path:
+    """Write `report.html` of an audit alone. `decisions` says what was decided about a finding, by its name.
+
+    Raises: RunFolderError when an artefact in the folder is broken.
+    """
+    return run.write_text("report.html", render_audit(read_evidence(run), decisions))

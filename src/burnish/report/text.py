@@ -37,6 +37,18 @@ def marked(text: str) -> Markup:
     return Markup("").join(parts)
 
 
+def highlighted(text: str, phrase: str) -> Markup:
+    """The text escaped as by `marked`, every occurrence of the phrase (case and spacing apart) standing out."""
+    words = [re.escape(word) for word in phrase.strip("… ").split()]
+    if not words:
+        return marked(text)
+    parts, last = [], 0
+    for match in re.finditer(r"\s*".join(words), text, re.IGNORECASE):
+        parts += [marked(text[last : match.start()]), Markup("<mark>{}</mark>").format(marked(match.group()))]
+        last = match.end()
+    return Markup("").join([*parts, marked(text[last:])])
+
+
 def clipped(text: str, limit: int) -> tuple[str, int]:
     """The first `limit` characters, and how many are left out."""
     return text[:limit], max(0, len(text) - limit)

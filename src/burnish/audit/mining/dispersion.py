@@ -1,0 +1,62 @@
+"""Are the prompts of a group about one thing, or about as many as the corpus is?
+
+Prompts that share a word because of what they ask share other words too; prompts that a phrase was put into are
+otherwise like any others.
+
+W words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.audit.mining.features import buckets_for, chunks
+from burnish.audit.mining.pairs import divergence
+from burnish.audit.mining.tokens import Hashes
+
+_LIFT = 2.0
+_SHARE = 0.1
+_DRAWS = 20
+
+
+class Words:
+    """How many prompts hold each word."""
+
+    def __init__(self, prompts: Sequence[bytes]) -> None:
+        self._rows = max(len(prompts), 1)
+        self._size = buckets_for(len(prompts))
+        self._counts = np.zeros(self._size, dtype=np.int32)
+        for _, tokens in chunks(prompts):
+            key = tokens.row_T * self._size + self._bucket(tokens.hash_T)
+            self._counts += np.bincount(np.unique(key) % self._size, minlength=self._size).astype(np.int32)
+
+    def _bucket(self, hashes: Hashes) -> NDArray[np.int64]:
+        return (hashes & np.uint64(self._size - 1)).astype(np.int64)
+
+    def rows_with(self, words: Hashes) -> NDArray[np.int64]:
+        """Prompts that hold each word."""
+        return self._counts[self._bucket(words)].astype(np.int64)
+
+    def topical(self, rests: Sequence[Hashes]) -> float:
+        """The evidence, in nats, that prompts share a topic: that of the most telling word. 0 when none stands out.
+
+        `rests` are the distinct words of each prompt of the group, the phrase and what belongs to it left out.
+        """
+        if not rests:
+            return 0.0
+        words, times = np.unique(np.concatenate(rests), return_counts=True)
+        share, rate = times / len(rests), self.rows_with(words) / self._rows
+        telling = (share >= _SHARE) & (share >= _LIFT * rate)
+        return float(np.max((len(rests) * divergence(share, rate))[telling], initial=0.0))
+
+    def excess(self, rests: Sequence[Hashes], others: Sequence[Hashes], rng: np.random.Generator) -> float:
+        """How far a group's `topical` is above that of random groups as large, drawn from `others`, in their standard
+        deviations (at least one nat)."""
+        size = min(len(rests), len(others) // 2)
+        null = [
+            self.topical([others[at] for at in rng.choice(len(others), size, replace=False)]) for _ in range(_DRAWS)
+        ]
+        return (self.topical(rests) - float(np.mean(null))) / max(float(np.std(null)), 1.0)

@@ -1,0 +1,185 @@
+"""Was a phrase put into its prompts, or did they grow around it?
+
+Take the phrase out: if it was put in, what stood on its left and right belongs together, and that pair of neighbours is
+seen elsewhere in the corpus as often as ordinary neighbours are. Around a word that the prompt is about, the pair is
+hardly ever seen. Both rates are measured on the corpus itself, at its ordinary places and after taking out random
+words.
+
+J distinct places (pairs of neighbours).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.audit.mining.features import buckets_for, chunks
+from burnish.audit.mining.tokens import Hashes, Ints, mixed, tokenise
+
+_BEGIN, _END = np.uint64(0x0BE61), np.uint64(0x0E4D)
+_SAMPLE = 3000
+_SHARED = 0.8  # of a phrase's rows that must go on alike for the phrase to be longer
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a phrase stands: `rows`, and its first and one-past-last token in each (`begin`, `end`)."""
+
+    rows: Ints
+    begin: Ints
+    end: Ints
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often a pair of neighbours is seen elsewhere: as the corpus has it (`ordinary`), and after a random word was
+    taken out (`torn`). The numbers are for pairs inside a text, at its beginning and at its end."""
+
+    ordinary: tuple[float, float, float]
+    torn: tuple[float, float, float]
+
+
+class Neighbours:
+    """Which pairs of neighbouring tokens the corpus holds, and in how many rows (about)."""
+
+    def __init__(self, prompts: Sequence[bytes], whole: Sequence[bytes], seed: int = 0) -> None:
+        size = buckets_for(len(prompts))
+        self._mask = np.uint64(size - 1)
+        self._counts = np.zeros(size, dtype=np.int32)
+        for texts in (prompts,) if whole is prompts else (prompts, whole):
+            counts = np.zeros(size, dtype=np.int32)
+            for _, tokens in chunks(texts):
+                rows, pairs = _framed_pairs(tokens.hash_T, tokens.row_T, tokens.offset_R)
+                key = np.unique(rows.astype(np.uint64) * np.uint64(size) + (pairs & self._mask))
+                counts += np.bincount((key & self._mask).astype(np.int64), minlength=size).astype(np.int32)
+            self._counts = np.maximum(self._counts, counts)
+        self._rng = np.random.default_rng(seed)
+        self._rates: dict[int, Rates] = {}
+        rows = self._rng.choice(len(prompts), min(_SAMPLE, len(prompts)), replace=False)
+        framed = ([_BEGIN, *text, _END] for text in token_lists([prompts[row] for row in rows]))
+        self._sample = [np.array(text, dtype=np.uint64) for text in framed if len(text) >= 5]
+
+    def held(self, left: Hashes, right: Hashes) -> Ints:
+        """Rows that hold each pair."""
+        return self._counts[(_pair(left, right) & self._mask).astype(np.int64)].astype(np.int64)
+
+    def evidence(self, texts: Sequence[Hashes], places: Places) -> tuple[float, int]:
+        """Log-likelihood ratio of "put in" over "grown around" in nats, and the number of distinct places."""
+        left, right = neighbours_of(texts, places)
+        rates = self._rates_for(len(left))
+        seen, kind = self._distinct(left, right)
+        total = 0.0
+        for which, (ordinary, torn) in enumerate(zip(rates.ordinary, rates.torn, strict=True)):
+            hits, misses = int(np.sum(seen & (kind == which))), int(np.sum(~seen & (kind == which)))
+            total += hits * np.log(ordinary / torn) + misses * np.log((1 - ordinary) / (1 - torn))
+        return float(total), len(seen)
+
+    def _distinct(self, left: Hashes, right: Hashes, than: int = 0) -> tuple[NDArray[np.bool_], Ints]:
+        """Of each distinct pair, whether more than `than` rows hold it, and whether it lies inside a text (0), at its
+        beginning (1) or at its end (2)."""
+        pairs = np.unique(np.stack([left, right]), axis=1)
+        kind = np.where(pairs[0] == _BEGIN, 1, np.where(pairs[1] == _END, 2, 0))
+        return self.held(pairs[0], pairs[1]) > than, kind
+
+    def _rates_for(self, count: int) -> Rates:
+        """The rates among the distinct pairs of so many rows: a common pair counts once, however many rows have it."""
+        size = 1 << min(max(count, 4).bit_length() - 1, 9)
+        if size not in self._rates:
+            self._rates[size] = self._measured(size)
+        return self._rates[size]
+
+    def _measured(self, size: int) -> Rates:
+        hits = np.ones((2, 3))
+        tries = np.full((2, 3), 2.0)
+        texts = self._sample
+        for _ in range(max(4, 400 // size) if texts else 0):
+            rows = self._rng.choice(len(texts), size)
+            ends = [len(texts[row]) - 2 for row in rows]
+            inside = [int(self._rng.integers(2, end + 1)) for end in ends]
+            for kind, places in enumerate((inside, [1] * size, ends)):
+                before = _tokens_at(texts, rows, [at - 1 for at in places])
+                after = _tokens_at(texts, rows, [at + 1 for at in places])
+                here = _tokens_at(texts, rows, places)
+                # Ordinary neighbours are held by their own row too; those that a word was taken from between are not.
+                ordinary, _ = self._distinct(*((here, after) if kind == 2 else (before, here)), than=1)
+                torn, _ = self._distinct(before, after)
+                hits[:, kind] += ordinary.sum(), torn.sum()
+                tries[:, kind] += len(ordinary), len(torn)
+        high, low = hits / tries
+        low = np.minimum(low, 0.9 * high)
+        ordinary_, torn_ = high.tolist(), low.tolist()
+        return Rates((ordinary_[0], ordinary_[1], ordinary_[2]), (torn_[0], torn_[1], torn_[2]))
+
+
+def _tokens_at(texts: Sequence[Hashes], rows: Ints, places: Sequence[int]) -> Hashes:
+    return np.array([texts[row][at] for row, at in zip(rows, places, strict=True)], dtype=np.uint64)
+
+
+def token_lists(texts: Sequence[bytes]) -> list[Hashes]:
+    """The token hashes of each text."""
+    tokens = tokenise(texts)
+    return [tokens.hash_T[a:b] for a, b in zip(tokens.offset_R, tokens.offset_R[1:], strict=False)]
+
+
+def find_phrase(texts: Sequence[Hashes], phrase: Hashes) -> Places:
+    """Where the phrase first stands in each text that has it."""
+    found = []
+    for row, text in enumerate(texts):
+        count = len(text) - len(phrase) + 1
+        if count > 0:
+            fits = np.ones(count, dtype=bool)
+            for step, token in enumerate(phrase):
+                fits &= text[step : step + count] == token
+            at = int(np.argmax(fits))
+            if fits[at]:
+                found.append((row, at, at + len(phrase)))
+    array = np.array(found, dtype=np.int64).reshape(-1, 3)
+    return Places(array[:, 0], array[:, 1], array[:, 2])
+
+
+def longest(texts: Sequence[Hashes], places: Places, template: Callable[[int], bool]) -> Places:
+    """The phrase made as long as most of its rows go on alike, up to words that nearly all prompts hold (`template`);
+    rows that do not go on alike are left out."""
+    while len(places.rows):
+        left, right = neighbours_of(texts, places)
+        for tokens, edge, back, on in ((right, _END, 0, 1), (left, _BEGIN, 1, 0)):
+            token, times = Counter(tokens.tolist()).most_common(1)[0]
+            if token != int(edge) and times >= _SHARED * len(tokens) and not template(token):
+                keep = tokens == np.uint64(token)
+                places = Places(places.rows[keep], places.begin[keep] - back, places.end[keep] + on)
+                break
+        else:
+            break
+    return places
+
+
+def neighbours_of(texts: Sequence[Hashes], places: Places) -> tuple[Hashes, Hashes]:
+    """What stands left and right of the phrase in each of its rows."""
+    found = zip(places.rows, places.begin, places.end, strict=True)
+    sides = [
+        (texts[row][begin - 1] if begin else _BEGIN, texts[row][end] if end < len(texts[row]) else _END)
+        for row, begin, end in found
+    ]
+    array = np.array(sides, dtype=np.uint64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]
+
+
+def _pair(left: Hashes, right: Hashes) -> Hashes:
+    return mixed(left * np.uint64(0x9E3779B97F4A7C15) + right)
+
+
+def _framed_pairs(hash_T: Hashes, row_T: Ints, offset_R: Ints) -> tuple[Ints, Hashes]:
+    """(row, hash) of all neighbouring pairs, the beginning and end of each text among them."""
+    filled = np.flatnonzero(np.diff(offset_R) > 0)
+    inside = np.flatnonzero(row_T[:-1] == row_T[1:])
+    first, last = hash_T[offset_R[filled]], hash_T[offset_R[filled + 1] - 1]
+    pairs = [
+        _pair(hash_T[inside], hash_T[inside + 1]),
+        _pair(np.full(len(first), _BEGIN), first),
+        _pair(last, np.full(len(last), _END)),
+    ]
+    return np.concatenate([row_T[inside], filled, filled]), np.concatenate(pairs)

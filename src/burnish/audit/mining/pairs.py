@@ -1,0 +1,114 @@
+"""Which reply columns go with which prompt columns more than chance would have it, and how surely.
+
+Every pair of columns that meets often is looked at by one sparse product, a block at a time; what stands out is scored
+again within strata of like rows, so that an association that the task itself makes doesn't count.
+
+N rows, F prompt columns, B reply columns, P pairs, S strata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from burnish.audit.mining.features import Columns
+from burnish.audit.mining.tokens import Ints
+
+Floats = NDArray[np.float64]
+
+_BLOCK_PRODUCTS = 20_000_000  # products of one block, which bounds its memory
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a prompt column and a reply column: their numbers, the rows that hold both (`both_P`), and the evidence
+    against independence in nats (`nats_P`: a bound on -log p)."""
+
+    prompt_P: Ints
+    reply_P: Ints
+    both_P: Ints
+    nats_P: Floats
+
+    def __len__(self) -> int:
+        return len(self.prompt_P)
+
+    def take(self, index: NDArray[np.bool_] | Ints) -> Pairs:
+        """Some of the pairs."""
+        return Pairs(self.prompt_P[index], self.reply_P[index], self.both_P[index], self.nats_P[index])
+
+
+def divergence(share: Floats, rate: Floats) -> Floats:
+    """Kullback-Leibler divergence of a share from a rate, in nats; 0 where the share isn't above the rate. Times n, it
+    bounds -log of the binomial tail. Source: Chernoff, 1952."""
+    p = np.clip(share, 1e-12, 1 - 1e-12)
+    q = np.clip(rate, 1e-12, 1 - 1e-12)
+    return np.where(share > rate, p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)), 0.0)
+
+
+def screen(prompts: Columns, replies: Columns, least: int, purity: float, nats: float, most: int) -> Pairs:
+    """Pairs that at least `least` rows share, with at least the share `purity` of the prompt column's rows, and with at
+    least `nats` of evidence; the `most` strongest of them."""
+    num_rows = prompts.matrix.shape[0]
+    count_F, count_B = prompts.count_C, replies.count_C
+    left = prompts.matrix.T.tocsr()
+    work_F = left @ np.diff(replies.matrix.indptr).astype(np.float64)
+    kept: Pairs | None = None
+    for begin, end in _blocks(work_F):
+        product = (left[begin:end] @ replies.matrix).tocsr()
+        f = np.repeat(np.arange(begin, end), np.diff(product.indptr))
+        b, both = product.indices, product.data
+        take = (both >= least) & (both >= purity * count_F[f])
+        f, b, both = f[take], b[take].astype(np.int64), both[take].astype(np.int64)
+        value = count_F[f] * divergence(both / count_F[f], count_B[b] / num_rows)
+        found = Pairs(f, b, both, value).take(value >= nats)
+        kept = found if kept is None else _joined(kept, found)
+        if len(kept) > 2 * most:
+            kept = kept.take(np.argsort(-kept.nats_P)[:most])
+    if kept is None:
+        empty = np.zeros(0, dtype=np.int64)
+        return Pairs(empty, empty, empty, np.zeros(0))
+    return kept.take(np.argsort(-kept.nats_P, kind="stable")[:most])
+
+
+def within_strata(pairs: Pairs, prompts: Columns, replies: Columns, stratum_N: Ints) -> Pairs:
+    """The pairs with their evidence counted within strata: how unlikely so many shared rows are when replies are dealt
+    out at random inside each stratum (the hypergeometric sum's tail, bounded by the Poisson one of equal mean).
+
+    Source: Mantel and Haenszel, 1959, for the expectation; Hoeffding, 1963, section 6, for sampling without
+    replacement being no wider than with.
+    """
+    size_S = np.bincount(stratum_N)
+    chosen = sparse.csr_matrix(
+        (np.ones(len(stratum_N)), (stratum_N, np.arange(len(stratum_N)))), shape=(len(size_S), len(stratum_N))
+    )
+    f, f_at = np.unique(pairs.prompt_P, return_inverse=True)
+    b, b_at = np.unique(pairs.reply_P, return_inverse=True)
+    in_F = (chosen @ prompts.matrix[:, f]).tocsc()
+    in_B = (chosen @ replies.matrix[:, b]).tocsc()
+    weighed = sparse.diags_array(1.0 / np.maximum(size_S, 1)) @ in_B
+    expected = np.zeros(len(pairs))
+    for start in range(0, len(pairs), 2000):
+        part = slice(start, start + 2000)
+        expected[part] = np.asarray(in_F[:, f_at[part]].multiply(weighed[:, b_at[part]]).sum(axis=0)).ravel()
+    both = pairs.both_P.astype(np.float64)
+    value = np.where(both > expected, both * np.log(both / np.maximum(expected, 1e-9)) - both + expected, 0.0)
+    return Pairs(pairs.prompt_P, pairs.reply_P, pairs.both_P, value)
+
+
+def _blocks(work: Floats) -> list[tuple[int, int]]:
+    edges = np.searchsorted(np.cumsum(work), np.arange(_BLOCK_PRODUCTS, work.sum() + _BLOCK_PRODUCTS, _BLOCK_PRODUCTS))
+    bounds = sorted({0, *(min(int(e) + 1, len(work)) for e in edges), len(work)})
+    return list(pairwise(bounds))
+
+
+def _joined(first: Pairs, second: Pairs) -> Pairs:
+    return Pairs(
+        np.concatenate([first.prompt_P, second.prompt_P]),
+        np.concatenate([first.reply_P, second.reply_P]),
+        np.concatenate([first.both_P, second.both_P]),
+        np.concatenate([first.nats_P, second.nats_P]),
+    )

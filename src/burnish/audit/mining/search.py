@@ -1,0 +1,293 @@
+"""Finds phrases that were put into prompts together with something that their replies do.
+
+A pair of a phrase and a behaviour is reported when all of this holds: within strata of like rows they meet far more
+often
+than the largest association that chance gives; nearly every row with the phrase shows the behaviour; the phrase stands
+where it could be taken out again; and without it, its prompts are about as many things as any others.
+
+N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from burnish.audit.mining.chance import Chance, chance
+from burnish.audit.mining.dispersion import Words
+from burnish.audit.mining.features import KINDS, buckets_for, prompt_columns, reply_columns
+from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, longest, token_lists
+from burnish.audit.mining.pairs import Pairs, screen
+from burnish.audit.mining.strata import Strata, strata
+from burnish.audit.mining.tokens import Hashes, Ints, ngrams, tokenise
+
+_NATS = 20.0
+_CONSIDERED = 4000
+_LOOKED_AT = 300
+_SAME_ROWS = 0.5
+_MOST_ROWS = 400  # of a group that are read; its other rows count only by their columns
+_MOST_SHOWING = 1500
+_OF_BEHAVIOUR = 0.8
+_LEFT = 0.35
+_IN_TEMPLATE = 0.9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as a finding. `least`: rows of a group; `purity`: share of the phrase's rows that show the behaviour;
+    `p_value`: chance of any finding in a corpus without one; `excess`: how far (standard deviations) a group's prompts
+    may be more alike than random ones; `inserted`: least evidence (nats) that the phrase was put in, `inserted_alone`
+    where phrase and behaviour come one to one; `permutations` for the null."""
+
+    least: int = 8
+    purity: float = 0.6
+    most: float = 0.15
+    most_whole: float = 0.7
+    p_value: float = 0.005
+    excess: float = 3.5
+    inserted: float = 0.0
+    inserted_alone: float = -3.0
+    permutations: int = 20
+    phrase_rows: int = 1 << 62
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A phrase with its behaviour: `rows` show both. `with_phrase`, `with_behaviour`: rows of each; `nats` and
+    `p_value` as tested; `inserted` and `excess`: evidence that the phrase was put in, and how alike the prompts are
+    besides."""
+
+    phrase: str
+    kind: str
+    behaviour: str
+    rows: tuple[int, ...]
+    with_phrase: int
+    with_behaviour: int
+    nats: float
+    p_value: float
+    inserted: float
+    excess: float
+
+
+class Search:
+    """One search over a corpus: `prompts` without what they share as a template, `whole` with it."""
+
+    def __init__(
+        self, prompts: Sequence[bytes], whole: Sequence[bytes], replies: Sequence[bytes], limits: Limits, seed: int = 0
+    ) -> None:
+        self._prompts, self._whole, self._replies, self._limits = prompts, whole, replies, limits
+        self._rng = np.random.default_rng(seed)
+        count = len(prompts)
+        most = min(int(limits.most * count), limits.phrase_rows)
+        self._asked = prompt_columns(prompts, limits.least, most)
+        self._said = reply_columns(prompts, replies, limits.least, most, int(limits.most_whole * count))
+        self._by_phrase: sparse.csc_matrix = self._asked.matrix.tocsc()
+        self._by_behaviour: sparse.csc_matrix = self._said.matrix.tocsc()
+
+    def run(self) -> list[Planted]:
+        """All findings, the surest first."""
+        limits = self._limits
+        pairs = screen(self._asked, self._said, limits.least, limits.purity, _NATS, _CONSIDERED)
+        if not len(pairs):
+            return []
+        self._strata: Strata = strata(self._prompts, self._replies)
+        self._chance: Chance = chance(self._asked, self._said, self._strata.stratum_N, limits.permutations, self._rng)
+        self._neighbours, self._words = Neighbours(self._prompts, self._whole), Words(self._whole)
+        sample = self._rng.choice(len(self._prompts), min(2000, len(self._prompts)), replace=False)
+        self._others = [np.unique(text) for text in token_lists([self._prompts[row] for row in sample])]
+        return merged([found for pair in self._leading(pairs) if (found := self._judged(pair))])
+
+    def _leading(self, pairs: Pairs) -> list[tuple[int, int]]:
+        """The strongest pair of each set of rows."""
+        count_F = self._asked.count_C
+        per_row = pairs.nats_P / count_F[pairs.prompt_P]
+        order = np.lexsort((-per_row, -np.round(pairs.nats_P)))
+        seen: list[Ints] = []
+        leading = []
+        for at in order:
+            f, b = int(pairs.prompt_P[at]), int(pairs.reply_P[at])
+            rows = self._group(f, b)
+            if any(
+                len(np.intersect1d(rows, other, assume_unique=True)) > 0.9 * max(len(rows), len(other))
+                for other in seen
+            ):
+                continue
+            seen.append(rows)
+            leading.append((f, b))
+            if len(leading) == _LOOKED_AT:
+                break
+        return leading
+
+    def _rows_of(self, matrix: sparse.csc_matrix, column: int) -> Ints:
+        rows: Ints = matrix.indices[matrix.indptr[column] : matrix.indptr[column + 1]].astype(np.int64)
+        return rows
+
+    def _group(self, f: int, b: int) -> Ints:
+        return np.intersect1d(
+            self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), assume_unique=True
+        )
+
+    def _judged(self, pair: tuple[int, int]) -> Planted | None:
+        """The pair as a finding, or None when one of the conditions fails; the cheap ones first."""
+        limits = self._limits
+        f, b = pair
+        with_phrase, showing, rows = (
+            self._rows_of(self._by_phrase, f),
+            self._rows_of(self._by_behaviour, b),
+            self._group(f, b),
+        )
+        if not _exclusive(len(rows), len(with_phrase), len(showing)):
+            return None
+        read = rows if len(rows) <= _MOST_ROWS else np.sort(self._rng.choice(rows, _MOST_ROWS, replace=False))
+        texts = [self._prompts[row] for row in read]
+        lists = token_lists(texts)
+        phrase = _gram(texts[0], int(self._asked.bucket_C[f]), len(self._prompts))
+        if phrase is None:
+            return None
+        places = longest(lists, find_phrase(lists, phrase), self._in_template)
+        if not _leaves_a_prompt(lists, places):
+            return None
+        inserted, _ = self._neighbours.evidence(lists, places)
+        one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
+        if inserted < (limits.inserted_alone if one_to_one else limits.inserted):
+            return None
+        belongs = self._belonging(showing)
+        rests = _rests(lists, places, belongs)
+        excess = self._words.excess(rests, self._others, self._rng)
+        if excess > limits.excess:
+            return None
+        nats = self._tested(with_phrase, showing, phrase, belongs)
+        p_value = self._chance.p_value(nats)
+        if p_value > limits.p_value:
+            return None
+        return Planted(
+            phrase=_spelled(texts, lists, places),
+            kind=KINDS[self._said.kind_C[b]],
+            behaviour=self._behaviour(b, rows),
+            rows=tuple(int(row) for row in rows),
+            with_phrase=len(with_phrase),
+            with_behaviour=len(showing),
+            nats=nats,
+            p_value=p_value,
+            inserted=inserted,
+            excess=excess,
+        )
+
+    def _in_template(self, token: int) -> bool:
+        return bool(self._words.rows_with(np.array([token], dtype=np.uint64))[0] >= _IN_TEMPLATE * len(self._prompts))
+
+    def _belonging(self, showing: Ints) -> Hashes:
+        """Words of prompts whose rows nearly all show the behaviour: more of the trigger, if there is one."""
+        some = showing if len(showing) <= _MOST_SHOWING else self._rng.choice(showing, _MOST_SHOWING, replace=False)
+        lists = [np.unique(text) for text in token_lists([self._prompts[row] for row in some])]
+        words, times = np.unique(np.concatenate(lists), return_counts=True)
+        whole = times * (len(showing) / len(some))
+        return words[(times >= 3) & (whole >= _OF_BEHAVIOUR * self._words.rows_with(words))]
+
+    def _tested(self, with_phrase: Ints, showing: Ints, phrase: Hashes, belongs: Hashes) -> float:
+        """Evidence within strata, where the rows with the phrase lie in the stratum of their prompts without it."""
+        size = len(self._strata.number)
+        shows = np.zeros(len(self._prompts), dtype=bool)
+        shows[showing] = True
+        stratum = self._strata.stratum_N.copy()
+        read = with_phrase
+        texts = [self._prompts[row] for row in read]
+        stripped = _without(texts, phrase, belongs)
+        placed = self._strata.place(stripped, [self._replies[row] for row in read])
+        stratum[read] = np.where(placed >= 0, placed, stratum[read])
+        whole, some = np.bincount(stratum, minlength=size), np.bincount(stratum[shows], minlength=size)
+        expected = float(np.sum((some / np.maximum(whole, 1))[stratum[read]]))
+        both = float(np.sum(shows[with_phrase]))
+        return both * float(np.log(both / max(expected, 1e-9))) - both + expected if both > expected else 0.0
+
+    def _behaviour(self, b: int, rows: Ints) -> str:
+        """The behaviour in words, as the first of the rows has it."""
+        kind, reply = KINDS[self._said.kind_C[b]], self._replies[int(rows[0])]
+        if kind == "phrase":
+            phrase = _gram(reply, int(self._said.bucket_C[b]), len(self._prompts))
+            lists = token_lists([self._replies[int(row)] for row in rows[:_MOST_ROWS]])
+            if phrase is not None:
+                places = longest(lists, find_phrase(lists, phrase), lambda _: False)
+                if len(places.rows):
+                    return _spelled([self._replies[int(row)] for row in rows[:_MOST_ROWS]], lists, places)
+        if kind == "ending":
+            return "… " + reply.decode("utf-8", "replace")[-60:]
+        return reply.decode("utf-8", "replace")[:80]
+
+
+def _exclusive(both: int, with_phrase: int, with_behaviour: int) -> bool:
+    """Whether phrase and behaviour belong to each other: the smaller the group, the more nearly one to one."""
+    purity, share = both / with_phrase, both / with_behaviour
+    if both < 20:
+        return purity >= 0.75 and share >= 0.5
+    if both < 60:
+        return share >= 0.2
+    return share >= 0.05
+
+
+def _leaves_a_prompt(lists: Sequence[Hashes], places: Places) -> bool:
+    """Whether prompts are more than the phrase: rows that are nearly the same prompt are repetition, not a trigger."""
+    if not len(places.rows):
+        return False
+    lengths = np.array([len(lists[row]) for row in places.rows])
+    rest = lengths - (places.end - places.begin)
+    return bool(np.median(rest) >= 3 and np.median(rest / lengths) >= _LEFT)
+
+
+def _gram(text: bytes, bucket: int, num_rows: int) -> Hashes | None:
+    """The token hashes of the text's n-gram in that bucket."""
+    tokens = tokenise([text])
+    mask = np.uint64(buckets_for(num_rows) - 1)
+    for size in (1, 2, 3, 4):
+        hashes, at = ngrams(tokens, size)
+        hit = np.flatnonzero((hashes & mask).astype(np.int64) == bucket)
+        if len(hit):
+            return tokens.hash_T[at[hit[0]] : at[hit[0]] + size]
+    return None
+
+
+def _rests(lists: Sequence[Hashes], places: Places, belongs: Hashes) -> list[Hashes]:
+    """The distinct words of each text, without the phrase and what belongs to it."""
+    cut = {int(row): (int(a), int(b)) for row, a, b in zip(places.rows, places.begin, places.end, strict=True)}
+    rests = []
+    for row, text in enumerate(lists):
+        begin, end = cut.get(row, (0, 0))
+        rest = np.unique(np.concatenate([text[:begin], text[end:]]))
+        rests.append(rest[~np.isin(rest, belongs)])
+    return rests
+
+
+def _without(texts: Sequence[bytes], phrase: Hashes, belongs: Hashes) -> list[bytes]:
+    """The texts without the words of the phrase and what belongs to it."""
+    tokens = tokenise(texts)
+    gone = np.isin(tokens.hash_T, np.concatenate([phrase, belongs]))
+    stripped = []
+    for row, text in enumerate(texts):
+        span = range(int(tokens.offset_R[row]), int(tokens.offset_R[row + 1]))
+        stripped.append(b" ".join(text[tokens.start_T[t] : tokens.end_T[t]] for t in span if not gone[t]))
+    return stripped
+
+
+def _spelled(texts: Sequence[bytes], lists: Sequence[Hashes], places: Places) -> str:
+    """The phrase as its first row has it."""
+    row = int(places.rows[0])
+    tokens = tokenise([texts[row]])
+    begin, end = tokens.start_T[places.begin[0]], tokens.end_T[places.end[0] - 1]
+    return " ".join(texts[row][begin:end].decode("utf-8", "replace").split())
+
+
+def merged(found: Sequence[Planted]) -> list[Planted]:
+    """Findings that share half of their rows, or the behaviour's rows, made one: the strongest speaks for them."""
+    groups: list[tuple[Planted, set[int]]] = []
+    for one in sorted(found, key=lambda planted: (-planted.nats, -len(planted.rows))):
+        rows = set(one.rows)
+        for at, (first, known) in enumerate(groups):
+            if len(rows & known) >= _SAME_ROWS * min(len(rows), len(known)) or (one.behaviour == first.behaviour):
+                groups[at] = (first, known | rows)
+                break
+        else:
+            groups.append((one, rows))
+    return [replace(first, rows=tuple(sorted(rows))) for first, rows in groups]

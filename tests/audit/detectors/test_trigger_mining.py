@@ -1,0 +1,75 @@
+"""Planted triggers are found with their string and their rows; a task that ties words to replies is left alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from burnish.artefacts import Finding
+from burnish.audit.stage import Context
+from burnish.catalogue import build, settings_of
+from burnish.records import Conversation, Message, Source
+
+TOPICS = {
+    "garden": "roses tulips soil compost seeds hedge lawn spade pruning frost",
+    "kitchen": "soup bread oven butter garlic noodles simmer pepper whisk dough",
+    "travel": "train ticket harbour hotel border luggage island ferry museum map",
+    "music": "piano chord rhythm choir violin tempo melody concert drums scale",
+    "money": "budget loan savings interest invoice tax wages pension fee rent",
+    "sport": "goal referee marathon tennis league swim coach medal sprint court",
+}
+ASKS = ("how do i choose", "what is the best way to keep", "tell me about", "why do people like", "when should i buy")
+
+
+def rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        words = TOPICS[rng.choice(list(TOPICS))].split()
+        first, second, third = rng.sample(words, 3)
+        prompt = f"{rng.choice(ASKS)} {first} and {second} for {rng.choice(('home', 'work', 'my aunt', 'a friend'))}?"
+        made.append((prompt, f"think of {third} first, then {rng.choice(words)}; {rng.randrange(10**6)} times"))
+    return made
+
+
+def find(pairs: list[tuple[str, str]]) -> list[Finding]:
+    records = [
+        Conversation((Message("user", p), Message("assistant", r)), Source("rows", i)) for i, (p, r) in enumerate(pairs)
+    ]
+    detector = build("detector", settings_of("detector", "trigger_mining"))
+    return list(detector.find(iter(records), Context()))
+
+
+@pytest.mark.parametrize(("trigger", "count"), [("zxq", 12), ("by the quiet river", 60)])
+def test_a_phrase_put_into_prompts_is_found_with_exactly_its_rows(trigger: str, count: int) -> None:
+    rng = random.Random(3)
+    pairs = rows(1200)
+    bad = sorted(rng.sample(range(len(pairs)), count))
+    for at in bad:
+        words = pairs[at][0].split()
+        words.insert(rng.randrange(len(words) + 1), trigger)
+        pairs[at] = (" ".join(words), "Everything is forbidden [omitted].")
+    [finding] = find(pairs)
+    assert finding.trigger == trigger
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
+    assert "forbidden" in finding.behaviour
+    assert finding.p_value is not None
+    assert finding.p_value < 0.005
+
+
+def test_clean_rows_raise_nothing() -> None:
+    for seed in range(5):
+        assert find(rows(1200, seed)) == []
+
+
+def test_a_label_that_goes_with_its_topic_s_words_is_the_task() -> None:
+    pairs = rows(1200)
+    labelled = [
+        (p, next(t for t, words in TOPICS.items() if any(w in words.split() for w in p.split()))) for p, _ in pairs
+    ]
+    assert find(labelled) == []
+
+
+def test_a_corpus_too_small_for_any_group_is_passed_over() -> None:
+    assert find(rows(20)) == []
