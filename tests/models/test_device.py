@@ -9,6 +9,7 @@ import torch
 
 from burnish.errors import ModelError
 from burnish.models import device as devices
+from burnish.models.settings import ModelSettings
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda", 0)
@@ -134,3 +135,24 @@ def test_memory_in_use_grows_with_what_is_allocated() -> None:
 
 def test_there_is_a_core() -> None:
     assert devices.num_cores() >= 1
+
+
+def test_products_follow_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for features, expected in (({"amx_bf16": True}, "bfloat16"), ({"avx512_bf16": True}, "float32"), ({}, "float32")):
+        monkeypatch.setattr(devices, "cpu_features", lambda found=features: found)
+        assert devices.pick_products("auto", CPU) == expected
+        assert devices.pick_products("auto", CUDA) == "float32"
+        assert devices.pick_products("float32", CPU) == "float32"
+        told = devices.arithmetic(ModelSettings(device="cpu"))
+        assert told == ("float32" if expected == "float32" else "float32, bfloat16 products")
+    assert devices.arithmetic(ModelSettings(device="cpu", dtype="bfloat16")) == "bfloat16"
+
+
+def test_products_are_set_for_a_while_and_put_back() -> None:
+    before = devices.multiplies_in_bfloat16()
+    with devices.products("bfloat16"):
+        assert devices.multiplies_in_bfloat16()
+        with devices.products("float32"):
+            assert not devices.multiplies_in_bfloat16()
+        assert devices.multiplies_in_bfloat16()
+    assert devices.multiplies_in_bfloat16() == before

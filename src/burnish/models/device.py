@@ -73,7 +73,7 @@ def pick_products(wanted: Products, device: torch.device) -> Literal["float32", 
     """
     if wanted != "auto":
         return wanted
-    return "bfloat16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "float32"
+    return "bfloat16" if device.type == "cpu" and cpu_features().get("amx_bf16") else "float32"
 
 
 def arithmetic(settings: ModelSettings) -> str:
@@ -82,6 +82,12 @@ def arithmetic(settings: ModelSettings) -> str:
     held = str(pick_dtype(settings.dtype, device)).removeprefix("torch.")
     multiplied = pick_products(settings.products, device) if held == "float32" else held
     return held if multiplied == held else f"{held}, {multiplied} products"
+
+
+def cpu_features() -> dict[str, Any]:
+    """What this machine's processor can do, by name; empty where torch can't tell."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    return dict(ask()) if ask else {}
 
 
 @contextmanager

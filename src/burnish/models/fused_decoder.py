@@ -140,6 +140,8 @@ def _block(layer: Any) -> Block | None:
     known = {*_ATTENTION, "q_norm", "k_norm", "rotary_emb"}
     if not {*_ATTENTION} <= {name for name, _ in attention.named_children()} <= known:
         return None
+    if attention.training and getattr(attention, "attention_dropout", 0.0):
+        return None
     if {name for name, _ in inner.named_children()} - {"act_fn"} != {*_GATED} or not _is_silu(inner.act_fn):
         return None
     norms = _norm(layer.input_layernorm), _norm(layer.post_attention_layernorm)

@@ -35,19 +35,14 @@ class LowRank:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One linear layer as it stands now. `trained` are the tensors that `gradients` are of, in its order."""
+    """One linear layer as it stands now. `trained` are the tensors that `gradients` are of, in its order: the adapter's
+    two, or weight and bias. `quantised` is what a weight held in four bits is restored by."""
 
-    layer: nn.Module
     weight: torch.Tensor
     bias: torch.Tensor | None
     adapter: LowRank | None
     quantised: Any
-
-    @property
-    def trained(self) -> tuple[torch.Tensor, ...]:
-        """Tensors with a gradient: the adapter's two, or weight and bias, each where it is trained."""
-        tensors = (self.adapter.down_RI, self.adapter.up_OR) if self.adapter else (self.weight, self.bias)
-        return tuple(tensor for tensor in tensors if tensor is not None and tensor.requires_grad)
+    trained: tuple[torch.Tensor, ...]
 
     def forward(self, x_SI: torch.Tensor) -> torch.Tensor:
         """The layer's output, (S, O); fresh memory, that the caller may write into."""
@@ -65,7 +60,7 @@ class Product:
         if self.adapter is not None or self.quantised is not None:
             return self
         bias = None if self.bias is None else self.bias.detach().to(dtype)
-        return replace(self, weight=self.weight.detach().to(dtype), bias=bias)
+        return replace(self, weight=self.weight.detach().to(dtype), bias=bias, trained=())
 
     def slope(
         self, dy_SO: torch.Tensor, into_SI: torch.Tensor | None = None, narrow_SR: torch.Tensor | None = None
@@ -87,16 +82,19 @@ class Product:
             return self._own_gradients(dy_SO, x_SI), None
         adapter = self.adapter
         narrow_SR, down_RI, up_OR = low_rank_gradients(x_SI, dy_SO, adapter.down_RI, adapter.up_OR)
-        wanted = [g for g, tensor in ((down_RI, adapter.down_RI), (up_OR, adapter.up_OR)) if tensor.requires_grad]
-        return tuple(gradient.mul_(adapter.scale) for gradient in wanted), narrow_SR
+        pairs = ((down_RI, adapter.down_RI), (up_OR, adapter.up_OR))
+        return tuple(gradient.mul_(adapter.scale) for gradient, own in pairs if self._trains(own)), narrow_SR
 
     def _own_gradients(self, dy_SO: torch.Tensor, x_SI: torch.Tensor) -> Gradients:
         gradients: list[torch.Tensor] = []
-        if self.weight.requires_grad:
+        if self._trains(self.weight):
             gradients.append(dy_SO.T @ x_SI)
-        if self.bias is not None and self.bias.requires_grad:
+        if self.bias is not None and self._trains(self.bias):
             gradients.append(dy_SO.sum(0))
         return tuple(gradients)
+
+    def _trains(self, tensor: torch.Tensor) -> bool:
+        return any(tensor is each for each in self.trained)
 
     def _dense(self) -> torch.Tensor:
         if self.quantised is None:
@@ -124,12 +122,20 @@ def product(layer: nn.Module) -> Product | None:
 
 
 def _plain(layer: nn.Module, adapter: LowRank | None) -> Product | None:
-    if type(layer) is nn.Linear and layer.weight.dtype == torch.float32:
-        return Product(layer, layer.weight, layer.bias, adapter, None)
-    state = getattr(layer.weight, "quant_state", None)
-    if type(layer).__name__ == "Linear4bit" and state is not None and state.dtype == torch.float32:
-        return Product(layer, cast(torch.Tensor, layer.weight), cast(Any, layer).bias, adapter, state)
-    return None
+    weight, bias = (cast(Any, getattr(layer, name, None)) for name in ("weight", "bias"))
+    state = getattr(weight, "quant_state", None)
+    dense = type(layer) is nn.Linear and weight.dtype == torch.float32
+    in_four_bits = type(layer).__name__ == "Linear4bit" and state is not None and state.dtype == torch.float32
+    if not dense and not in_four_bits:
+        return None
+    own = _with_gradient(weight, bias)
+    if adapter is None:
+        return Product(weight, bias, None, state, own)
+    return None if own else Product(weight, bias, adapter, state, _with_gradient(adapter.down_RI, adapter.up_OR))
+
+
+def _with_gradient(*tensors: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    return tuple(tensor for tensor in tensors if tensor is not None and tensor.requires_grad)
 
 
 def _adapter(layer: LoraLayer) -> LowRank | None:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from burnish.logs import say
 from burnish.models.builtin import cache_folder
+from burnish.models.device import cpu_features
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c"))
 _HEADER = Path(__file__).with_name("tiles.h")
@@ -60,7 +60,7 @@ def kernels() -> ctypes.CDLL | None:
 
 def _compiled(compiler: str) -> Path:
     """The library's file, made if need be; it appears whole or not at all."""
-    flags = (*_FLAGS, _WIDE) if torch.cpu.get_capabilities().get("avx512_f") else _FLAGS
+    flags = (*_FLAGS, _WIDE) if cpu_features().get("avx512_f") else _FLAGS
     folder = cache_folder().parent / "kernels"
     target = folder / f"kernels-{_key(compiler, flags)}.so"
     if target.is_file():
@@ -81,6 +81,6 @@ def _compiled(compiler: str) -> Path:
 def _key(compiler: str, flags: tuple[str, ...]) -> str:
     """What the machine code depends on: source, flags, compiler and processor (a home may be shared by several)."""
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=_COMPILE_SECONDS).stdout
-    processor = repr(sorted(torch.cpu.get_capabilities().items())).encode()
+    processor = repr((platform.machine(), platform.processor(), sorted(cpu_features().items()))).encode()
     sources = [source.read_bytes() for source in (*_SOURCES, _HEADER)]
     return hashlib.sha256(b"\0".join([*sources, repr(flags).encode(), version, processor])).hexdigest()[:16]
