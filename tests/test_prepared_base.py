@@ -24,7 +24,7 @@ from burnish.release.verify import verify
 
 RECIPE = """\
 name: prepared
-model: {{name: {model}, device: cpu, dtype: float32, add_tokens: ["<tool>"]}}
+model: {{name: {model}, device: cpu, dtype: float32, products: float32, add_tokens: ["<tool>"]}}
 data: {{train: {rows}, heldout_fraction: 0.2}}
 train: {{max_steps: {steps}, batch_size: 4, max_length: 96, learning_rate: 0.002, adapter: {adapter}}}
 evaluate:
