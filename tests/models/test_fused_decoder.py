@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,3 +116,20 @@ def test_what_stands_now_may_not_fit() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert fused(decoder) is None
     assert fused(decoder.to(torch.bfloat16)) is None
+
+
+@pytest.mark.parametrize("fault", ["a part of each head", "another call"])
+def test_what_only_looks_alike_takes_its_own_layers(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(LlamaConfig(**SIZES))
+    found = fused(model.get_decoder())
+    assert found is not None
+
+    def rotary(hidden: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if fault == "another call":
+            raise TypeError("layer_type is missing")
+        cosine, sine = found.rotary(hidden, positions)
+        return cosine[..., :8], sine[..., :8]
+
+    monkeypatch.setattr(logprobs, "fused", lambda decoder: replace(found, rotary=rotary))
+    assert packs(model)
+    assert not logprobs._way(model).terms

@@ -72,9 +72,14 @@ class FusedDecoder:
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Layout, terms: Sequence[Terms]
     ) -> torch.Tensor:
         """The last hidden states, (S, D), final norm applied; with a gradient where weights or adapters want one.
-        `terms` are what each layer asks of its attention."""
+        `terms` are what each layer asks of its attention.
+
+        Raises: ValueError when positions turn a part of each head only.
+        """
         hidden_SD = self.embedding(tokens_S)
         cosine, sine = (part[0].contiguous() for part in self.rotary(hidden_SD[None], positions_S[None]))
+        if any(cosine.shape[-1] != block.head_size for block in self.blocks):
+            raise ValueError(f"positions turn {cosine.shape[-1]} numbers of a head of {self.blocks[0].head_size}")
         for block, asked in zip(self.blocks, terms, strict=True):
             hidden_SD = self._layer(block, hidden_SD, cosine, sine, layout, asked)
         return cast(torch.Tensor, _Normed.apply(hidden_SD, self.final_norm.weight, self.final_norm.epsilon))  # type: ignore[no-untyped-call]

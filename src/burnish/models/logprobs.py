@@ -203,10 +203,7 @@ def _find_way(model: nn.Module) -> _Way:
             found.base.set_attn_implementation(IMPLEMENTATION)
             packed_T = _scored(found, row, _own_layers(found.base, row.tokens_S, row.positions_S, watched))
             terms = tuple(watched.asked)
-            decoder = fused(found.decoder)
-            fused_T = None
-            if decoder is not None and len(terms) == len(decoder.blocks):
-                fused_T = _scored(found, row, decoder.hidden(row.tokens_S, row.positions_S, layout, terms))
+            fused_T = _fused_logprobs(found, row, layout, terms)
     except (UnsupportedAttention, TypeError, ValueError, NotImplementedError) as error:
         return _Way(str(error))
     finally:
@@ -222,6 +219,17 @@ def _find_way(model: nn.Module) -> _Way:
         return _Way(f"packed log-probabilities are off by {apart:.2g}")
     same = fused_T is not None and float((own_T - fused_T).abs().max()) <= allowed
     return _Way("", terms if same else ())
+
+
+def _fused_logprobs(found: Parts, row: Packed, layout: Layout, terms: tuple[Terms, ...]) -> torch.Tensor | None:
+    """The same by `fused_decoder`; None where the model only looks like being of that form."""
+    decoder = fused(found.decoder)
+    if decoder is None or len(terms) != len(decoder.blocks):
+        return None
+    try:
+        return _scored(found, row, decoder.hidden(row.tokens_S, row.positions_S, layout, terms))
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def _scored(found: Parts, row: Packed, hidden_SD: torch.Tensor) -> torch.Tensor:
