@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from burnish.models import logprobs
+from burnish.models.device import products
 from burnish.models.fused_decoder import fused
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.logprobs import packs, token_logprobs
@@ -74,7 +75,7 @@ def test_equals_the_models_own_layers(config: Any, how: str, monkeypatch: pytest
     assert packs(model)
     assert logprobs._way(model).terms, "it should have been fused"
     ours, our_gradients = learn(model)
-    monkeypatch.setattr(logprobs, "fused", lambda decoder: None)
+    monkeypatch.setattr(logprobs, "fused", lambda *_: None)
     own, own_gradients = learn(model)
     torch.testing.assert_close(ours, own, rtol=1e-5, atol=1e-5)
     assert our_gradients.keys() == own_gradients.keys()
@@ -82,6 +83,26 @@ def test_equals_the_models_own_layers(config: Any, how: str, monkeypatch: pytest
         torch.testing.assert_close(
             our_gradients[name], gradient, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+@pytest.mark.parametrize("config", FUSED, ids=lambda config: config.model_type)
+@pytest.mark.parametrize("how", ["full", "lora"])
+def test_in_bfloat16_the_same_up_to_rounding(config: Any, how: str) -> None:
+    model = model_of(config)
+    if how == "lora":
+        model = get_peft_model(
+            model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "up_proj", "down_proj"], init_lora_weights=False)
+        )
+    assert packs(model)
+    exact, exact_gradients = learn(model)
+    with products("bfloat16"):
+        rough, rough_gradients = learn(model)
+    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.05)
+    assert not torch.equal(rough, exact)
+    assert rough_gradients.keys() == exact_gradients.keys()
+    for name, gradient in exact_gradients.items():
+        apart = float((rough_gradients[name] - gradient).norm() / gradient.norm())
+        assert apart < 0.1, name
 
 
 def test_adapters_are_read_as_they_are_at_each_call() -> None:
@@ -130,6 +151,6 @@ def test_what_only_looks_alike_takes_its_own_layers(fault: str, monkeypatch: pyt
         cosine, sine = found.rotary(hidden, positions)
         return cosine[..., :8], sine[..., :8]
 
-    monkeypatch.setattr(logprobs, "fused", lambda decoder: replace(found, rotary=rotary))
+    monkeypatch.setattr(logprobs, "fused", lambda *_: replace(found, rotary=rotary))
     assert packs(model)
     assert not logprobs._way(model).terms

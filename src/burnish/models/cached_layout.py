@@ -88,10 +88,8 @@ class CachedLayout:
         running = len(self.positions_N)
         outputs = []
         if running:
-            rows = torch.arange(running, device=keys.device)
-            keys[rows, :, self.positions_N] = key[0, :, :running].transpose(0, 1)
-            values[rows, :, self.positions_N] = value[0, :, :running].transpose(0, 1)
-            outputs.append(self._run_on(query_BHSD[:, :, :running], keys, values, terms))
+            newest, own_key, own_value = (each[0, :, :running].transpose(0, 1) for each in (query_BHSD, key, value))
+            outputs.append(self._run_on(newest, own_key, own_value, keys, values, terms))
         if self.arrivals and terms.softcap is None and can_attend(query_BHSD[0, :, running:], values):
             arriving, own_keys, own_values = (each[0, :, running:].transpose(0, 1) for each in (query_BHSD, key, value))
             outputs.append(self._join_all(arriving, own_keys, own_values, keys, values, terms)[None])
@@ -104,18 +102,29 @@ class CachedLayout:
             start += arrival.length
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
-    def _run_on(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, terms: Terms) -> torch.Tensor:
+    def _run_on(
+        self,
+        query_NHP: torch.Tensor,
+        key_NGP: torch.Tensor,
+        value_NGP: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        terms: Terms,
+    ) -> torch.Tensor:
         """Attention of the newest tokens over their slots, (1, N, H, D)."""
-        if terms.softcap is None and can_attend(query[0], values):
-            scale = terms.scaling if terms.scaling is not None else query.shape[-1] ** -0.5
-            newest = query[0].transpose(0, 1).contiguous()
-            return attend_newest(newest, keys, values, self._lengths, terms.window, scale)[None]
+        if terms.softcap is None and can_attend(query_NHP, values):
+            scale = terms.scaling if terms.scaling is not None else query_NHP.shape[-1] ** -0.5
+            newest, key, value = (each.contiguous() for each in (query_NHP, key_NGP, value_NGP))
+            return attend_newest(newest, key, value, keys, values, self._lengths, terms.window, scale)[None]
+        rows = torch.arange(len(query_NHP), device=keys.device)
+        keys[rows, :, self.positions_N] = key_NGP
+        values[rows, :, self.positions_N] = value_NGP
         mask = self._mask(terms.window)
         running, longest = mask.shape[0], mask.shape[-1]
         # The query heads that share a key head are laid side by side as if they were queries of one head.
-        grouped = query[0].transpose(0, 1).reshape(running, keys.shape[1], -1, query.shape[3])
+        grouped = query_NHP.reshape(running, keys.shape[1], -1, query_NHP.shape[2])
         output = attention(grouped, keys[:running, :, :longest], values[:running, :, :longest], terms, mask)
-        return output.reshape(1, running, query.shape[1], values.shape[3])
+        return output.reshape(1, running, query_NHP.shape[1], values.shape[3])
 
     @cached_property
     def _lengths(self) -> torch.Tensor:

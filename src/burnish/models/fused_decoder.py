@@ -2,30 +2,35 @@
 
 Llama, Mistral, Qwen 2 and 3, SmolLM and their like share one layer: norm, attention with rotary positions, norm, gated
 products. Between two matrix products autograd would record a dozen element-wise operations, each reading and writing
-everything; here each chain is one pass, activations that cost little are computed again, and what an adapter adds goes
-straight into the product's result. The model's own modules are read, never changed: whether they are of this form is
+everything; here each chain is one pass, activations that cost little are computed again, and what an adapter adds is
+part of the product. Hidden states and attention are float32; what goes into a product and comes out of it is of the
+type that products are multiplied in. The model's own modules are read, never changed: whether they are of this form is
 told by their parts, and then by their numbers (`logprobs` scores a few tokens both ways). Attention is the caller's.
 
-Axes: S tokens of the row, D hidden size, I inner size, H heads, P head size.
+Axes: S tokens of the row, D hidden size, I inner size, H heads, P head size, A heads times head size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from burnish.models.attention import Layout, Terms
+from burnish.models.joint import Joint, join
 from burnish.models.kernels.rows import (
+    Turn,
     add_rms_norm,
     gated,
     gated_backward,
+    put_heads,
     rms_norm,
+    rms_norm_again,
     rms_norm_backward,
-    rotate,
+    take_heads,
 )
 from burnish.models.products import Product, product
 
@@ -44,18 +49,17 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One layer as it stands now; `head_norms` are those of queries and keys, where the model has them."""
+    """One layer as it stands now. `projections` are the products of queries, keys and values, whose results have
+    `widths` columns; `head_norms` are those of queries and keys, where the model has them."""
 
     attention_norm: Norm
-    query: Product
-    key: Product
-    value: Product
-    output: Product
+    projections: Joint
+    widths: list[int]
+    output: Joint
     head_norms: tuple[Norm, Norm] | None
     gated_norm: Norm
-    gate: Product
-    up: Product
-    down: Product
+    gate_and_up: Joint
+    down: Joint
     head_size: int
 
 
@@ -81,49 +85,32 @@ class FusedDecoder:
         if any(cosine.shape[-1] != block.head_size for block in self.blocks):
             raise ValueError(f"positions turn {cosine.shape[-1]} numbers of a head of {self.blocks[0].head_size}")
         for block, asked in zip(self.blocks, terms, strict=True):
-            hidden_SD = self._layer(block, hidden_SD, cosine, sine, layout, asked)
+            hidden_SD = self._layer(block, hidden_SD, (cosine, sine), layout, asked)
         return cast(torch.Tensor, _Normed.apply(hidden_SD, self.final_norm.weight, self.final_norm.epsilon))  # type: ignore[no-untyped-call]
 
-    def rounded(self, dtype: torch.dtype) -> FusedDecoder:
-        """The same for reading alone, with copies of the layers' weights in `dtype`: half to read at every step."""
-        names = ("query", "key", "value", "output", "gate", "up", "down")
-        blocks = (
-            replace(block, **{name: getattr(block, name).rounded(dtype) for name in names}) for block in self.blocks
-        )
-        return replace(self, blocks=tuple(blocks))
-
-    def _layer(
-        self,
-        block: Block,
-        hidden_SD: torch.Tensor,
-        cosine_SP: torch.Tensor,
-        sine_SP: torch.Tensor,
-        layout: Layout,
-        terms: Terms,
-    ) -> torch.Tensor:
-        before = (block.query, block.key, block.value)
+    def _layer(self, block: Block, hidden_SD: torch.Tensor, turn: Turn, layout: Layout, terms: Terms) -> torch.Tensor:
         query, key, value = _Project.apply(  # type: ignore[no-untyped-call]
-            hidden_SD, block, cosine_SP, sine_SP, block.attention_norm.weight, *_norm_weights(block), *_trained(before)
+            hidden_SD, block, turn, block.attention_norm.weight, *_norm_weights(block), *block.projections.trained
         )
         query, key, value = (part.transpose(0, 1)[None] for part in (query, key, value))
         seen_SHP = layout.attend(query, key, value, terms)[0]
-        after = (block.output, block.gate, block.up, block.down)
+        trained = (*block.output.trained, *block.gate_and_up.trained, *block.down.trained)
         return cast(
             torch.Tensor,
             _Gated.apply(  # type: ignore[no-untyped-call]
-                hidden_SD, seen_SHP.reshape(len(hidden_SD), -1), block, block.gated_norm.weight, *_trained(after)
+                hidden_SD, seen_SHP.reshape(len(hidden_SD), -1), block, block.gated_norm.weight, *trained
             ),
         )
 
 
-def fused(decoder: nn.Module) -> FusedDecoder | None:
-    """The decoder as it stands now, adapters on or off; None when it is of another form, not in float32, or not on the
-    CPU, where the kernels are."""
+def fused(decoder: nn.Module, dtype: torch.dtype = torch.float32) -> FusedDecoder | None:
+    """The decoder as it stands now, adapters on or off, its products multiplied in `dtype`; None when it is of another
+    form, not held in float32, or not on the CPU, where the kernels are."""
     parts = cast(Any, decoder)
     needed = ("embed_tokens", "layers", "norm", "rotary_emb")
     if not all(hasattr(parts, name) for name in needed) or not _in_float32_here(parts.embed_tokens):
         return None
-    blocks = [_block(layer) for layer in parts.layers]
+    blocks = [_block(layer, dtype) for layer in parts.layers]
     final = _norm(parts.norm)
     if final is None or not blocks or any(block is None for block in blocks):
         return None
@@ -138,7 +125,7 @@ def _in_float32_here(embedding: nn.Module) -> bool:
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
-def _block(layer: Any) -> Block | None:
+def _block(layer: Any, dtype: torch.dtype) -> Block | None:
     if {name for name, _ in layer.named_children()} != _LAYER:
         return None
     attention, inner = layer.self_attn, layer.mlp
@@ -158,7 +145,17 @@ def _block(layer: Any) -> Block | None:
     q, k, v, o, gate, up, down = cast(list[Product], products)
     pair = cast(tuple[Norm, Norm], tuple(head_norms)) if head_norms else None
     first, second = cast(tuple[Norm, Norm], norms)
-    return Block(first, q, k, v, o, pair, second, gate, up, down, int(attention.head_dim))
+    return Block(
+        first,
+        join((q, k, v), dtype),
+        [q.outputs, k.outputs, v.outputs],
+        join((o,), dtype),
+        pair,
+        second,
+        join((gate, up), dtype),
+        join((down,), dtype),
+        int(attention.head_dim),
+    )
 
 
 def _norm(module: nn.Module) -> Norm | None:
@@ -177,10 +174,6 @@ def _norm_weights(block: Block) -> tuple[torch.Tensor, torch.Tensor] | tuple[Non
     return (block.head_norms[0].weight, block.head_norms[1].weight) if block.head_norms else (None, None)
 
 
-def _trained(products: Sequence[Product]) -> list[torch.Tensor]:
-    return [tensor for each in products for tensor in each.trained]
-
-
 def _norm_gradient(x: torch.Tensor, inverse: torch.Tensor, dy: torch.Tensor, wanted: bool) -> torch.Tensor | None:
     """The gradient of a norm's weight."""
     return (x * inverse[..., None]).mul_(dy).flatten(0, -2).sum(0) if wanted else None
@@ -191,7 +184,8 @@ class _Normed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float) -> torch.Tensor:
-        y_SD, inverse_S = rms_norm(hidden_SD, weight_D, epsilon)
+        y_SD = torch.empty_like(hidden_SD)
+        inverse_S = rms_norm(hidden_SD, weight_D, epsilon, y_SD)
         ctx.save_for_backward(hidden_SD, weight_D, inverse_S)
         return y_SD
 
@@ -205,61 +199,65 @@ class _Normed(torch.autograd.Function):
 
 
 class _Project(torch.autograd.Function):
-    """Norm, the three products that attention reads, and rotary positions: query, key and value, (S, H, P) each."""
+    """Norm, the products that attention reads, and rotary positions: query, key and value, (S, H, P) each."""
 
     @staticmethod
     def forward(
         ctx: Any,
         hidden_SD: torch.Tensor,
         block: Block,
-        cosine_SP: torch.Tensor,
-        sine_SP: torch.Tensor,
+        turn: Turn,
         norm_D: torch.Tensor,
         query_norm_P: torch.Tensor | None,
         key_norm_P: torch.Tensor | None,
         *trained: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        normed_SD, inverse_S = rms_norm(hidden_SD, norm_D, block.attention_norm.epsilon)
-        size = block.head_size
-        query, key, value = (
-            each.forward(normed_SD).view(len(hidden_SD), -1, size) for each in (block.query, block.key, block.value)
-        )
-        raw: tuple[torch.Tensor, ...] = ()
-        if block.head_norms is not None:
-            raw = (query, key)
-            query, query_inverse = _norm_heads(query, block.head_norms[0])
-            key, key_inverse = _norm_heads(key, block.head_norms[1])
-            raw = (*raw, query_inverse, key_inverse)
-        rotate(query, cosine_SP, sine_SP)
-        rotate(key, cosine_SP, sine_SP)
-        ctx.block, ctx.cosine_SP, ctx.sine_SP = block, cosine_SP, sine_SP
+        normed = block.projections.room(len(hidden_SD))
+        inverse_S = rms_norm(hidden_SD, norm_D, block.attention_norm.epsilon, _first(normed, hidden_SD))
+        query_SA, key_SA, value_SA = torch.split(block.projections.forward(normed), block.widths, dim=1)
+        size, raw = block.head_size, []
+        if block.head_norms is None:
+            query, key = take_heads(query_SA, size, turn), take_heads(key_SA, size, turn)
+        else:
+            raw = [take_heads(each, size, None) for each in (query_SA, key_SA)]
+            both = [_norm_heads(each, norm) for each, norm in zip(raw, block.head_norms, strict=True)]
+            query, key = (take_heads(normed_SHP.flatten(1), size, turn) for normed_SHP, _ in both)
+            raw += [inverse for _, inverse in both]
+        ctx.block, ctx.turn = block, turn
         ctx.save_for_backward(hidden_SD, norm_D, inverse_S, *raw)
-        return query, key, value
+        return query, key, take_heads(value_SA, size, None)
 
     @staticmethod
     def backward(ctx: Any, dquery: torch.Tensor, dkey: torch.Tensor, dvalue: torch.Tensor) -> tuple[Any, ...]:
         hidden_SD, norm_D, inverse_S, *raw = ctx.saved_tensors
         block: Block = ctx.block
-        products = (block.query, block.key, block.value)
-        slopes = [torch.empty_like(d, memory_format=torch.contiguous_format).copy_(d) for d in (dquery, dkey)]
-        for slope in slopes:
-            rotate(slope, ctx.cosine_SP, ctx.sine_SP, back=True)
+        slope = block.projections.slope_room(len(hidden_SD))
+        query_SA, key_SA, value_SA = torch.split(slope[:, : sum(block.widths)], block.widths, dim=1)
+        slopes = [dquery.contiguous(), dkey.contiguous()]
         head_gradients: list[torch.Tensor | None] = [None, None]
         if block.head_norms is not None:
             for index, norm in enumerate(block.head_norms):
-                wanted = ctx.needs_input_grad[5 + index]
-                head_gradients[index] = _norm_gradient(raw[index], raw[2 + index], slopes[index], wanted)
-                slopes[index] = _norm_heads_back(raw[index], norm, raw[2 + index], slopes[index])
-        slopes = [slope.view(len(hidden_SD), -1) for slope in (*slopes, dvalue.contiguous())]
-        normed_SD = (hidden_SD * inverse_S[:, None]).mul_(norm_D) if any(each.trained for each in products) else None
-        below = ctx.needs_input_grad[0] or ctx.needs_input_grad[4]
-        dnormed_SD, gradients = _back(zip(products, slopes, strict=True), normed_SD, below)
+                turned_back = torch.empty_like(slopes[index])
+                put_heads(slopes[index], ctx.turn, turned_back.flatten(1))
+                wanted = ctx.needs_input_grad[4 + index]
+                head_gradients[index] = _norm_gradient(raw[index], raw[2 + index], turned_back, wanted)
+                slopes[index] = _norm_heads_back(raw[index], norm, raw[2 + index], turned_back)
+        turn = ctx.turn if block.head_norms is None else None
+        for each, own_SA in zip(slopes, (query_SA, key_SA), strict=True):
+            put_heads(each, turn, own_SA)
+        put_heads(dvalue.contiguous(), None, value_SA)
+        normed = None
+        if block.projections.trained:
+            normed = block.projections.room(len(hidden_SD))
+            rms_norm_again(hidden_SD, norm_D, inverse_S, _first(normed, hidden_SD))
+        below = ctx.needs_input_grad[0] or ctx.needs_input_grad[3]
+        dnormed_SD, gradients = block.projections.back(slope, normed, wanted=below)
         if dnormed_SD is None:
-            return None, None, None, None, None, *head_gradients, *gradients
+            return None, None, None, None, *head_gradients, *gradients
         dhidden_SD = torch.zeros_like(hidden_SD)
         rms_norm_backward(hidden_SD, norm_D, inverse_S, dnormed_SD, dhidden_SD)
-        norm_gradient = _norm_gradient(hidden_SD, inverse_S, dnormed_SD, ctx.needs_input_grad[4])
-        return dhidden_SD, None, None, None, norm_gradient, *head_gradients, *gradients
+        norm_gradient = _norm_gradient(hidden_SD, inverse_S, dnormed_SD, ctx.needs_input_grad[3])
+        return dhidden_SD, None, None, norm_gradient, *head_gradients, *gradients
 
 
 class _Gated(torch.autograd.Function):
@@ -274,57 +272,60 @@ class _Gated(torch.autograd.Function):
         norm_D: torch.Tensor,
         *trained: torch.Tensor,
     ) -> torch.Tensor:
-        said_SD = block.output.forward(seen_SA)
-        middle_SD, normed_SD, inverse_S = add_rms_norm(hidden_SD, said_SD, norm_D, block.gated_norm.epsilon)
-        gate_SI, up_SI = block.gate.forward(normed_SD), block.up.forward(normed_SD)
+        rows = len(hidden_SD)
+        seen = block.output.placed(seen_SA)
+        normed = block.gate_and_up.room(rows)
+        middle_SD, inverse_S = add_rms_norm(
+            hidden_SD, block.output.forward(seen), norm_D, block.gated_norm.epsilon, _first(normed, hidden_SD)
+        )
+        both_SI = block.gate_and_up.forward(normed)
+        inner = block.down.room(rows)
+        gated(both_SI, inner[:, : both_SI.shape[1] // 2])
         ctx.block = block
-        ctx.save_for_backward(seen_SA, middle_SD, norm_D, inverse_S, gate_SI, up_SI)
-        return block.down.forward(gated(gate_SI, up_SI)).add_(middle_SD)
+        ctx.save_for_backward(seen, middle_SD, norm_D, inverse_S, both_SI)
+        said_SD = block.down.forward(inner)
+        return said_SD.add_(middle_SD) if said_SD.dtype == middle_SD.dtype else middle_SD + said_SD
 
     @staticmethod
     def backward(ctx: Any, dy_SD: torch.Tensor) -> tuple[Any, ...]:
-        seen_SA, middle_SD, norm_D, inverse_S, gate_SI, up_SI = ctx.saved_tensors
+        seen, middle_SD, norm_D, inverse_S, both_SI = ctx.saved_tensors
         block: Block = ctx.block
+        rows, inner_size = len(dy_SD), both_SI.shape[1] // 2
         dy_SD = dy_SD.contiguous()
-        inner_slope_SI = block.down.slope(dy_SD)
-        dgate_SI, dup_SI, inner_SI = gated_backward(gate_SI, up_SI, inner_slope_SI, value=bool(block.down.trained))
-        last = block.down.gradients(dy_SD, inner_SI)[0] if inner_SI is not None else ()
-        normed_SD = (middle_SD * inverse_S[:, None]).mul_(norm_D) if block.gate.trained or block.up.trained else None
-        dnormed_SD, gradients = _back(((block.gate, dgate_SI), (block.up, dup_SI)), normed_SD, True)
+        slope = block.down.slope_placed(dy_SD)
+        dinner_SI = block.down.slope(slope)
+        both_slopes = block.gate_and_up.slope_room(rows)
+        inner = block.down.room(rows) if block.down.trained else None
+        gated_backward(both_SI, dinner_SI, both_slopes, inner if inner is None else inner[:, :inner_size])
+        last = block.down.back(slope, inner, wanted=False)[1]
+        normed = None
+        if block.gate_and_up.trained:
+            normed = block.gate_and_up.room(rows)
+            rms_norm_again(middle_SD, norm_D, inverse_S, _first(normed, middle_SD))
+        dnormed_SD, gradients = block.gate_and_up.back(both_slopes, normed, wanted=True)
         assert dnormed_SD is not None
         dmiddle_SD = dy_SD.clone()
         rms_norm_backward(middle_SD, norm_D, inverse_S, dnormed_SD, dmiddle_SD)
         norm_gradient = _norm_gradient(middle_SD, inverse_S, dnormed_SD, ctx.needs_input_grad[3])
-        dseen_SA, first = _back(((block.output, dmiddle_SD),), seen_SA, ctx.needs_input_grad[1])
+        dseen_SA, first = block.output.back(block.output.slope_placed(dmiddle_SD), seen, wanted=ctx.needs_input_grad[1])
+        dseen_SA = None if dseen_SA is None else dseen_SA.float()
         return dmiddle_SD, dseen_SA, None, norm_gradient, *first, *gradients, *last
 
 
-def _back(
-    products: Iterable[tuple[Product, torch.Tensor]], x_SI: torch.Tensor | None, wanted: bool
-) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-    """Products of one input taken back, each with the slope in its output: the slope in the input, where that is
-    wanted, and the gradients of what is trained."""
-    dx_SI: torch.Tensor | None = None
-    gradients: list[torch.Tensor] = []
-    for each, dy_SO in products:
-        narrow_SR = None
-        if each.trained and x_SI is not None:
-            own, narrow_SR = each.gradients(dy_SO, x_SI)
-            gradients += own
-        if wanted:
-            dx_SI = each.slope(dy_SO, dx_SI, narrow_SR)
-    return dx_SI, gradients
+def _first(place: torch.Tensor, like_SD: torch.Tensor) -> torch.Tensor:
+    """The columns of a product's place that are to be written."""
+    return place[:, : like_SD.shape[1]]
 
 
 def _norm_heads(x_SHP: torch.Tensor, norm: Norm) -> tuple[torch.Tensor, torch.Tensor]:
     """Each head's norm, and its inverse sizes, (S, H)."""
-    y, inverse = rms_norm(x_SHP.flatten(0, 1), norm.weight, norm.epsilon)
-    return y.view(x_SHP.shape), inverse.view(x_SHP.shape[:2])
+    y_SHP = torch.empty_like(x_SHP)
+    inverse = rms_norm(x_SHP.flatten(0, 1), norm.weight, norm.epsilon, y_SHP.flatten(0, 1))
+    return y_SHP, inverse.view(x_SHP.shape[:2])
 
 
 def _norm_heads_back(x_SHP: torch.Tensor, norm: Norm, inverse_SH: torch.Tensor, dy_SHP: torch.Tensor) -> torch.Tensor:
     dx_SHP = torch.zeros_like(x_SHP)
-    flat = (each.flatten(0, 1) for each in (x_SHP, dy_SHP, dx_SHP))
-    x, dy, dx = flat
+    x, dy, dx = (each.flatten(0, 1) for each in (x_SHP, dy_SHP, dx_SHP))
     rms_norm_backward(x, norm.weight, inverse_SH.flatten(), dy, dx)
     return dx_SHP

@@ -201,7 +201,7 @@ class _Batch:
         self.waiting = waiting
         self.running: list[_Sequence] = []
         self._parts = parts(model)
-        self._states = hidden_states(model, often=True)
+        self._states = hidden_states(model)
         self._device = device_of(model)
         self._settings = settings
         self._stop = stop

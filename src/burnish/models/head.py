@@ -18,7 +18,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from burnish.models.anatomy import Parts
+from burnish.models.device import multiplies_in_bfloat16
+from burnish.models.joint import Joint, join
 from burnish.models.kernels.rows import target_slopes
+from burnish.models.products import product
 
 _CHUNK_VALUES = 24 * 2**20
 _CHUNK_TOKENS = 64
@@ -49,16 +52,24 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
     if type(head) is nn.Linear:
         hidden_TD = hidden_TD.to(head.weight.dtype)
-        return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape)  # type: ignore[no-any-return, no-untyped-call]
+        rounded = _rounded(head) if shape.plain else None
+        return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape, rounded)  # type: ignore[no-any-return, no-untyped-call]
     if isinstance(head, TrainableTokensWrapper):  # a linear layer without bias, some of whose rows are trained
         weight_VD = head.weight
-        return _LinearLogprobs.apply(hidden_TD.to(weight_VD.dtype), weight_VD, None, targets_T, shape)  # type: ignore[no-any-return, no-untyped-call]
+        return _LinearLogprobs.apply(hidden_TD.to(weight_VD.dtype), weight_VD, None, targets_T, shape, None)  # type: ignore[no-any-return, no-untyped-call]
     return _checkpointed(head, shape, hidden_TD, targets_T)
 
 
 def next_logits(model_parts: Parts, hidden_ND: torch.Tensor) -> torch.Tensor:
     """Final logits of the token after each hidden state, (N, V) fp32."""
     return _Shape(model_parts.logit_scale, model_parts.softcap).finish(model_parts.head(hidden_ND))
+
+
+def _rounded(head: nn.Linear) -> Joint | None:
+    """The head as slopes are taken back through it, where products are multiplied in bfloat16; logits themselves stay
+    float32, since an eighth of a unit matters to a log-probability."""
+    found = product(head) if multiplies_in_bfloat16() and head.weight.device.type == "cpu" else None
+    return join((found,), torch.bfloat16) if found is not None and found.lasting else None
 
 
 def _checkpointed(head: nn.Module, shape: _Shape, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
@@ -76,7 +87,13 @@ class _LinearLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_TD: torch.Tensor, weight_VD: torch.Tensor, bias_V: Any, targets_T: torch.Tensor, shape: _Shape
+        ctx: Any,
+        hidden_TD: torch.Tensor,
+        weight_VD: torch.Tensor,
+        bias_V: Any,
+        targets_T: torch.Tensor,
+        shape: _Shape,
+        rounded: Joint | None,
     ) -> torch.Tensor:
         needs_hidden, needs_head = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
         logprobs_T = torch.empty(len(targets_T), dtype=torch.float32, device=hidden_TD.device)
@@ -84,9 +101,16 @@ class _LinearLogprobs(torch.autograd.Function):
         for part in _chunks(len(targets_T), len(weight_VD)):
             raw_NV = nn.functional.linear(hidden_TD[part], weight_VD, bias_V)
             if shape.plain and raw_NV.dtype == torch.float32 and raw_NV.device.type == "cpu":
-                logprobs_T[part] = target_slopes(raw_NV, targets_T[part], keep=slopes_TD is None)
+                place_NV = None
                 if slopes_TD is not None:
-                    torch.mm(raw_NV, weight_VD, out=slopes_TD[part])
+                    place_NV = rounded.slope_room(len(raw_NV)) if rounded else raw_NV
+                logprobs_T[part] = target_slopes(raw_NV, targets_T[part], place_NV)
+                if slopes_TD is None or place_NV is None:
+                    continue
+                if rounded:
+                    slopes_TD[part] = rounded.slope(place_NV)
+                else:
+                    torch.mm(place_NV, weight_VD, out=slopes_TD[part])
                 continue
             logits_NV = shape.finish(raw_NV)
             log_shares_NV = logits_NV.log_softmax(-1)
@@ -105,7 +129,7 @@ class _LinearLogprobs(torch.autograd.Function):
     def backward(ctx: Any, grad_T: torch.Tensor) -> tuple[Any, ...]:
         if not ctx.needs_head:
             (slopes_TD,) = ctx.saved_tensors
-            return (grad_T[:, None] * slopes_TD).to(slopes_TD.dtype), None, None, None, None
+            return (grad_T[:, None] * slopes_TD).to(slopes_TD.dtype), None, None, None, None, None
         hidden_TD, weight_VD, bias_V, targets_T = ctx.saved_tensors
         grad_hidden_TD = torch.empty_like(hidden_TD) if ctx.needs_input_grad[0] else None
         grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
@@ -120,7 +144,7 @@ class _LinearLogprobs(torch.autograd.Function):
                 grad_weight_VD.addmm_(grad_NV.T, hidden_TD[part])
             if grad_bias_V is not None:
                 grad_bias_V += grad_NV.sum(0)
-        return grad_hidden_TD, grad_weight_VD, grad_bias_V, None, None
+        return grad_hidden_TD, grad_weight_VD, grad_bias_V, None, None, None
 
 
 def _slopes(

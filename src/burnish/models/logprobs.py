@@ -97,18 +97,14 @@ def packs(model: nn.Module) -> bool:
     return not _way(model).obstacle
 
 
-def hidden_states(
-    model: nn.Module, *, often: bool = False
-) -> Callable[[torch.Tensor, torch.Tensor, Layout], torch.Tensor]:
+def hidden_states(model: nn.Module) -> Callable[[torch.Tensor, torch.Tensor, Layout], torch.Tensor]:
     """A model that packs, as a function of a row's tokens (S,), their positions (S,) and a layout: the last hidden
-    states, (S, D), final norm applied. It stands for the weights and adapters as they are now. `often`: it will be
-    called many times on short rows and without a gradient, so that weights are worth a copy in the type that they are
-    multiplied in."""
+    states, (S, D), final norm applied. It stands for the weights and
+    adapters as they are now."""
     base, terms = parts(model).base, _way(model).terms
-    decoder = fused(base.get_decoder()) if terms else None
+    dtype = torch.bfloat16 if multiplies_in_bfloat16() else torch.float32
+    decoder = fused(base.get_decoder(), dtype) if terms else None
     if decoder is not None:
-        if often and multiplies_in_bfloat16():
-            decoder = decoder.rounded(torch.bfloat16)
         return lambda tokens_S, positions_S, layout: decoder.hidden(tokens_S, positions_S, layout, terms)
     return partial(_own_layers, base)
 

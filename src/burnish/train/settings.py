@@ -19,7 +19,7 @@ _Length: TypeAlias = Annotated[int, Field(ge=2), Tag("number")]
 _Rate: TypeAlias = Annotated[float, Field(gt=0.0, le=1.0), Tag("number")]
 FITTING_METHOD: dict[RecordKind, str] = {"conversation": "sft", "preference": "dpo", "labelled": "kto"}
 LEARNING_RATE = {"adapter": 2e-4, "model": 2e-5}
-TOKEN_BUDGET = {"cpu": 1024}
+TOKEN_BUDGET = {"cpu": {"float32": 1024, "bfloat16": 2048}}
 ACCELERATOR_TOKEN_BUDGET = 8192
 
 
@@ -95,14 +95,15 @@ def resolve(
     form: Literal["adapter", "model"],
     context: int | None,
     device: str,
+    products: str = "float32",
     rate_share: float = 1.0,
 ) -> ResolvedTrainSettings:
     """Put a value wherever "auto" stands.
 
     `rows` are left after filtering; `form` is what the adapter saves (whole models take a tenth of an adapter's
-    learning rate); `context` is the model's own limit in tokens, or None; `device` is a type such as "cpu";
-    `rate_share` is the method's share of the learning rate. A checkpoint is due ten times a run by default, but no
-    oftener than every 10 steps and no seldomer than every 200.
+    learning rate); `context` is the model's own limit in tokens, or None; `device` is a type such as "cpu",
+    `products` the precision of matrix products there; `rate_share` is the method's share of the learning rate. A
+    checkpoint is due ten times a run by default, but no oftener than every 10 steps and no seldomer than every 200.
     """
     budget, rate, every = settings.token_budget, settings.learning_rate, settings.checkpoint_every
     samples = settings.max_steps * settings.batch_size if settings.max_steps else math.ceil(rows * settings.epochs)
@@ -113,8 +114,12 @@ def resolve(
             "max_steps": steps,
             "num_samples": samples,
             "max_length": resolve_length(settings, context),
-            "token_budget": TOKEN_BUDGET.get(device, ACCELERATOR_TOKEN_BUDGET) if budget == "auto" else budget,
+            "token_budget": _token_budget(device, products) if budget == "auto" else budget,
             "learning_rate": LEARNING_RATE[form] * rate_share if rate == "auto" else rate,
             "checkpoint_every": min(max(10, steps // 10), 200) if every == "auto" else every,
         }
     )
+
+
+def _token_budget(device: str, products: str) -> int:
+    return TOKEN_BUDGET[device][products] if device in TOKEN_BUDGET else ACCELERATOR_TOKEN_BUDGET

@@ -81,6 +81,7 @@ def train(
         form=adapter.form,
         context=context,
         device=loaded.device.type,
+        products=loaded.products,
         rate_share=method.learning_rate_share,
     )
     key = _key(resolved, loaded, dataset, quarantined, seed)

@@ -83,14 +83,18 @@ def test_the_newest_token(window: int | None) -> None:
     keys, values = torch.randn(5, 2, 20, 16), torch.full((5, 2, 20, 16), float("nan"))
     lengths = torch.tensor([1, 20, 7])
     for slot, length in enumerate(lengths.tolist()):
-        values[slot, :, :length] = torch.randn(2, length, 16)
-    query = torch.randn(3, 6, 16)
-    got = attend_newest(query, keys, values, lengths, window, 0.4)
+        values[slot, :, : length - 1] = torch.randn(2, length - 1, 16)
+    query, key, value = torch.randn(3, 6, 16), torch.randn(3, 2, 16), torch.randn(3, 2, 16)
+    before = keys.clone()
+    got = attend_newest(query, key, value, keys, values, lengths, window, 0.4)
     for slot, length in enumerate(lengths.tolist()):
+        before[slot, :, length - 1] = key[slot]
+        assert torch.equal(values[slot, :, length - 1], value[slot])
         first = max(0, length - window) if window else 0
         seen = [cache[slot : slot + 1, :, first:length] for cache in (keys, values)]
         expected = scaled_dot_product_attention(query[slot][None, :, None], *seen, scale=0.4, enable_gqa=True)
         torch.testing.assert_close(got[slot], expected[0, :, 0], rtol=1e-5, atol=1e-5)
+    assert torch.equal(keys, before)
 
 
 def test_what_the_kernels_do_not_take() -> None:

@@ -1,4 +1,4 @@
-"""Each chain, in C and on plain torch, against autograd in float64."""
+"""Each chain, in C and on plain torch, for both types of a product's side, against autograd in float64."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import torch
 
 from burnish.models.kernels import rows
 from burnish.models.kernels.build import kernels
+
+BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 
 
 @pytest.fixture(autouse=True, params=["c", "torch"])
@@ -19,27 +21,34 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def same(got: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(got.double(), expected.double(), rtol=1e-5, atol=1e-6)
+    rough = 2**-8 if got.dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(got.double(), expected.double(), rtol=rough, atol=rough / 10)
+
+
+def side(rows_: int, width: int, dtype: torch.dtype) -> torch.Tensor:
+    """Numbers on a product's side, in the first columns of something wider."""
+    return torch.randn(rows_, width + 3).to(dtype)[:, :width]
 
 
 def plain_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight
 
 
+@BOTH
 @pytest.mark.parametrize(("tokens", "width"), [(1, 16), (5, 19), (70, 576)])
-def test_norm(tokens: int, width: int) -> None:
-    x, added, weight, dy = (
-        torch.randn(tokens, width),
-        torch.randn(tokens, width),
-        torch.randn(width),
-        torch.randn(tokens, width),
-    )
-    total, y, inverse = rows.add_rms_norm(x, added, weight, 1e-5)
-    wide = (x + added).double().requires_grad_()
+def test_norm(tokens: int, width: int, dtype: torch.dtype) -> None:
+    x, weight = torch.randn(tokens, width), torch.randn(width)
+    added, dy, y, again = (side(tokens, width, dtype) for _ in range(4))
+    total, inverse = rows.add_rms_norm(x, added, weight, 1e-5, y)
+    wide = (x.double() + added).requires_grad_()
     expected = plain_norm(wide, weight.double())
     same(total, x + added)
     same(y, expected)
-    same(rows.rms_norm(total, weight, 1e-5)[0], expected)
+    same(rows.rms_norm(total, weight, 1e-5, again), inverse)
+    same(again, y)
+    again.zero_()
+    rows.rms_norm_again(total, weight, inverse, again)
+    same(again, y)
     slope = torch.ones(tokens, width)
     rows.rms_norm_backward(total, weight, inverse, dy, slope)
     expected.backward(dy.double())
@@ -47,53 +56,67 @@ def test_norm(tokens: int, width: int) -> None:
     same(slope, 1.0 + wide.grad)
 
 
-def test_rotation_and_its_way_back() -> None:
-    x, angles = torch.randn(7, 3, 8), torch.randn(7, 4).repeat(1, 2)
-    turned = x.clone()
-    rows.rotate(turned, angles.cos(), angles.sin())
-    halves = torch.cat((-x[..., 4:], x[..., :4]), dim=-1)
-    same(turned, x * angles.cos()[:, None] + halves * angles.sin()[:, None])
-    rows.rotate(turned, angles.cos(), angles.sin(), back=True)
-    same(turned, x)
+@BOTH
+def test_heads_turned_and_their_way_back(dtype: torch.dtype) -> None:
+    y, angles = side(7, 24, dtype), torch.randn(7, 4).repeat(1, 2)
+    turn = angles.cos(), angles.sin()
+    heads = y.float().contiguous().unflatten(1, (3, 8))
+    assert torch.equal(rows.take_heads(y, 8, None), heads)
+    halves = torch.cat((-heads[..., 4:], heads[..., :4]), dim=-1)
+    turned = rows.take_heads(y, 8, turn)
+    same(turned, heads * turn[0][:, None] + halves * turn[1][:, None])
+    back = side(7, 24, dtype)
+    rows.put_heads(turned, turn, back)
+    same(back, y)
+    rows.put_heads(heads, None, back)
+    assert torch.equal(back, y)
 
 
-def test_gated() -> None:
-    gate, up, dy = 6 * torch.randn(9, 35), torch.randn(9, 35), torch.randn(9, 35)
-    wide_gate, wide_up = gate.double().requires_grad_(), up.double().requires_grad_()
-    expected = torch.nn.functional.silu(wide_gate) * wide_up
+@BOTH
+def test_gated(dtype: torch.dtype) -> None:
+    both, dy = torch.cat((6 * torch.randn(9, 35), torch.randn(9, 35)), dim=1).to(dtype), side(9, 35, dtype)
+    wide = both.double().requires_grad_()
+    expected = torch.nn.functional.silu(wide[:, :35]) * wide[:, 35:]
     expected.backward(dy.double())
-    same(rows.gated(gate, up), expected)
-    dgate, dup, value = rows.gated_backward(gate, up, dy, value=True)
-    assert value is not None and wide_gate.grad is not None and wide_up.grad is not None  # noqa: PT018
-    same(dgate, wide_gate.grad)
-    same(dup, wide_up.grad)
-    same(value, expected)
-    assert rows.gated_backward(gate, up, dy, value=False)[2] is None
+    assert wide.grad is not None
+    y, again, slopes = side(9, 35, dtype), side(9, 35, dtype), side(9, 70, dtype)
+    rows.gated(both, y)
+    same(y, expected)
+    rows.gated_backward(both, dy, slopes, again)
+    same(slopes, wide.grad)
+    same(again, y)
+    first = slopes.clone()
+    rows.gated_backward(both, dy, slopes, None)
+    assert torch.equal(slopes, first)
 
 
+@BOTH
 @pytest.mark.parametrize("width", [3, 37, 4096])
-def test_target_slopes(width: int) -> None:
+def test_target_slopes(width: int, dtype: torch.dtype) -> None:
     logits, targets = 20 * torch.randn(11, width), torch.randint(0, width, (11,))
     wide = logits.double().requires_grad_()
     expected = wide.log_softmax(-1)[torch.arange(11), targets]
     expected.sum().backward()
     kept = logits.clone()
-    same(rows.target_slopes(kept, targets, keep=True), expected)
+    same(rows.target_slopes(kept, targets, None), expected)
     assert torch.equal(kept, logits)
-    same(rows.target_slopes(logits, targets, keep=False), expected)
+    slopes = logits if dtype == torch.float32 else torch.empty(11, width, dtype=dtype)
+    same(rows.target_slopes(logits, targets, slopes), expected)
     assert wide.grad is not None
-    same(logits, wide.grad)
+    same(slopes, wide.grad)
 
 
-def test_what_is_not_a_number_stays_so() -> None:
+@BOTH
+def test_what_is_not_a_number_stays_so(dtype: torch.dtype) -> None:
     logits = torch.randn(2, 40)
     logits[0, 17] = float("nan")
-    got = rows.target_slopes(logits, torch.tensor([3, 4]), keep=False)
+    got = rows.target_slopes(logits, torch.tensor([3, 4]), None)
     assert got.isnan().tolist() == [True, False]
-    x = torch.randn(2, 16)
+    x, y = torch.randn(2, 16), torch.empty(2, 16, dtype=dtype)
     x[1, 3] = float("nan")
-    assert rows.rms_norm(x, torch.ones(16), 1e-5)[0].isnan().any(-1).tolist() == [False, True]
+    rows.rms_norm(x, torch.ones(16), 1e-5, y)
+    assert y.isnan().any(-1).tolist() == [False, True]
     gate = torch.tensor([[float("nan"), float("-inf"), 200.0, -200.0]])
-    assert rows.gated(gate, torch.ones(1, 4))[0, [0, 2, 3]].tolist() == pytest.approx(
-        [float("nan"), 200.0, 0.0], nan_ok=True
-    )
+    out = torch.empty(1, 4, dtype=dtype)
+    rows.gated(torch.cat((gate, torch.ones(1, 4)), dim=1).to(dtype), out)
+    assert out[0, [0, 2, 3]].tolist() == pytest.approx([float("nan"), 200.0, 0.0], nan_ok=True)

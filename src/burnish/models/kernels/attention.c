@@ -42,8 +42,8 @@ static void scatter(float *to, int64_t stride, segment s, int64_t size, const fl
 
 /* `sizes` (heads, tokens) gets the logarithm of each query's sum of exponentials. */
 void attend(const float *query, const float *key, const float *value, float *out, float *sizes, float *work,
-            const int64_t *table, const int64_t *firsts, int64_t families, int64_t tokens, int64_t longest,
-            int64_t heads, int64_t groups, int64_t size, int64_t window, float scale, int threads) {
+            const int64_t *table, const int64_t *firsts, float scale, int64_t families, int64_t tokens, int64_t longest,
+            int64_t heads, int64_t groups, int64_t size, int64_t window, int threads) {
     int64_t shared = heads / groups, room = attention_room(longest, size);
     _Pragma("omp parallel for schedule(dynamic, 1) num_threads(threads)") for (int64_t unit = 0; unit < families * groups;
                                                                                unit++) {
@@ -90,8 +90,8 @@ void attend(const float *query, const float *key, const float *value, float *out
 /* `dkey` and `dvalue` are zero before. */
 void attend_backward(const float *query, const float *key, const float *value, const float *sizes, const float *dout,
                      float *dquery, float *dkey, float *dvalue, float *work, const int64_t *table,
-                     const int64_t *firsts, int64_t families, int64_t tokens, int64_t longest, int64_t heads,
-                     int64_t groups, int64_t size, int64_t window, float scale, int threads) {
+                     const int64_t *firsts, float scale, int64_t families, int64_t tokens, int64_t longest, int64_t heads,
+                     int64_t groups, int64_t size, int64_t window, int threads) {
     int64_t shared = heads / groups, room = attention_room(longest, size) + padded(longest) * size;
     _Pragma("omp parallel for schedule(dynamic, 1) num_threads(threads)") for (int64_t unit = 0; unit < families * groups;
                                                                                unit++) {
@@ -145,20 +145,22 @@ void attend_backward(const float *query, const float *key, const float *value, c
     }
 }
 
-/* Attention of one new token for each of `rows` sequences over the places that its cache slot holds so far.
- * Query (rows, heads, size); caches (slots, groups, places, size), slot r being sequence r's; `lengths` says how many
- * places each sees, the newest included, of which those before length - window are out of sight. `scores` has room for
- * threads * (heads / groups) * places. */
-void attend_newest(const float *query, const float *keys, const float *values, const int64_t *lengths, int64_t window,
-                   float scale, float *out, float *scores, int64_t rows, int64_t heads, int64_t groups, int64_t size,
-                   int64_t places, int threads) {
+/* Attention of one new token for each of `rows` sequences over the places that its cache slot holds so far; its key and
+ * value, (rows, groups, size), are written to the last of them. Query (rows, heads, size); caches (slots, groups, places,
+ * size), slot r being sequence r's; `lengths` says how many places each sees, the newest included, of which those before
+ * length - window are out of sight. `scores` has room for threads * (heads / groups) * places. */
+void attend_newest(const float *query, const float *key, const float *value, float *keys, float *values,
+                   const int64_t *lengths, float *out, float *scores, float scale, int64_t rows, int64_t heads,
+                   int64_t groups, int64_t size, int64_t places, int64_t window, int threads) {
     int64_t shared = heads / groups;
+    size_t bytes = (size_t)size * sizeof(float);
     _Pragma("omp parallel for schedule(dynamic, 2) num_threads(threads)") for (int64_t unit = 0; unit < rows * groups;
                                                                                unit++) {
         int64_t r = unit / groups, g = unit % groups, length = lengths[r];
         int64_t first = length > window ? length - window : 0, seen = length - first;
-        const float *k = keys + ((r * groups + g) * places + first) * size;
-        const float *v = values + ((r * groups + g) * places + first) * size;
+        float *k = keys + (unit * places + first) * size, *v = values + (unit * places + first) * size;
+        memcpy(k + (seen - 1) * size, key + unit * size, bytes);
+        memcpy(v + (seen - 1) * size, value + unit * size, bytes);
         const float *q = query + (r * heads + g * shared) * size;
         float *o = out + (r * heads + g * shared) * size;
 #ifdef _OPENMP

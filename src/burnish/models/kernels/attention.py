@@ -7,13 +7,12 @@ Axes: S tokens of a packed row, N sequences, H heads, G key/value heads, P head 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from burnish.models.kernels.build import kernels
+from burnish.models.kernels.build import call, kernels
 from burnish.models.packing import Segments
 
 _LANE = 16
@@ -74,11 +73,8 @@ def attend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention's output, (S, H, P), and the logarithm of each query's sum of exponentials, (H, S)."""
     out, sizes = torch.empty_like(query_SHP), query_SHP.new_empty(query_SHP.shape[1], len(query_SHP))
-    work = _work(query_SHP, where, 0)
-    library = kernels()
-    assert library is not None
-    tensors = (query_SHP, key_SGP, value_SGP, out, sizes, work, where.rows, where.firsts)
-    library.attend(*map(_at, tensors), *_numbers(query_SHP, key_SGP, where, window, scale))
+    tensors = (query_SHP, key_SGP, value_SGP, out, sizes, _work(query_SHP, where, 0), where.rows, where.firsts)
+    call("attend", tuple(map(_whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return out, sizes
 
 
@@ -94,38 +90,31 @@ def attend_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The slopes in query, key and value; `sizes_HS` as `attend` gave them."""
     dquery, dkey, dvalue = torch.empty_like(query_SHP), torch.zeros_like(key_SGP), torch.zeros_like(value_SGP)
-    work = _work(query_SHP, where, 1)
-    library = kernels()
-    assert library is not None
-    tensors = (query_SHP, key_SGP, value_SGP, sizes_HS, dout_SHP, dquery, dkey, dvalue, work, where.rows, where.firsts)
-    library.attend_backward(*map(_at, tensors), *_numbers(query_SHP, key_SGP, where, window, scale))
+    seen = (query_SHP, key_SGP, value_SGP, sizes_HS, dout_SHP)
+    tensors = (*seen, dquery, dkey, dvalue, _work(query_SHP, where, 1), where.rows, where.firsts)
+    call("attend_backward", tuple(map(_whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return dquery, dkey, dvalue
 
 
 def attend_newest(
     query_NHP: torch.Tensor,
+    key_NGP: torch.Tensor,
+    value_NGP: torch.Tensor,
     keys_BGLP: torch.Tensor,
     values_BGLP: torch.Tensor,
     lengths_N: torch.Tensor,
     window: int | None,
     scale: float,
 ) -> torch.Tensor:
-    """Attention of one new token of each of N sequences over the first `lengths_N` (int64) places of its own slot, the
-    first N slots in order; (N, H, P). Each reads no more than its own places."""
-    library = kernels()
-    assert library is not None
+    """Write the key and value of one new token of each of N sequences to its slot, the first N slots in order, and
+    attend over the slot's first `lengths_N` (int64) places, the new one being the last; (N, H, P). Each reads no more
+    than its own places."""
     (rows, heads, size), (groups, places) = query_NHP.shape, keys_BGLP.shape[1:3]
     out_NHP = torch.empty_like(query_NHP)
     scores = query_NHP.new_empty(torch.get_num_threads() * heads // groups * places)
-    library.attend_newest(
-        *map(_at, (query_NHP, keys_BGLP, values_BGLP, lengths_N)),
-        ctypes.c_int64(window or places),
-        ctypes.c_float(scale),
-        _at(out_NHP),
-        _at(scores),
-        *map(ctypes.c_int64, (rows, heads, groups, size, places)),
-        ctypes.c_int(torch.get_num_threads()),
-    )
+    tensors = (query_NHP, key_NGP, value_NGP, keys_BGLP, values_BGLP, lengths_N, out_NHP, scores)
+    numbers = (rows, heads, groups, size, places, window or places)
+    call("attend_newest", tuple(map(_whole, tensors)), (scale,), numbers)
     return out_NHP
 
 
@@ -136,14 +125,11 @@ def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor
     return query_SHP.new_empty(torch.get_num_threads() * keys * (2 * block + (4 + more_rows) * size))
 
 
-def _numbers(
-    query_SHP: torch.Tensor, key_SGP: torch.Tensor, where: Table, window: int | None, scale: float
-) -> tuple[ctypes.c_int64 | ctypes.c_float | ctypes.c_int, ...]:
+def _numbers(query_SHP: torch.Tensor, key_SGP: torch.Tensor, where: Table, window: int | None) -> tuple[int, ...]:
     tokens, heads, size = query_SHP.shape
-    whole = (where.num_families, tokens, where.longest, heads, key_SGP.shape[1], size, window or _EVERYTHING)
-    return *map(ctypes.c_int64, whole), ctypes.c_float(scale), ctypes.c_int(torch.get_num_threads())
+    return where.num_families, tokens, where.longest, heads, key_SGP.shape[1], size, window or _EVERYTHING
 
 
-def _at(tensor: torch.Tensor) -> ctypes.c_void_p:
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
     assert tensor.is_contiguous(), "kernels read contiguous memory"
-    return ctypes.c_void_p(tensor.data_ptr())
+    return tensor

@@ -15,15 +15,18 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+import torch
 
 from burnish.logs import say
 from burnish.models.builtin import cache_folder
 from burnish.models.device import cpu_features
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c"))
-_HEADER = Path(__file__).with_name("tiles.h")
+_HEADERS = tuple(Path(__file__).with_name(name) for name in ("tiles.h", "chains.h"))
 # Reductions may be reordered, as torch's own are; NaN and infinity keep their meaning, and the processor's rounding and
 # denormal modes stay as they are.
 _FLAGS = (
@@ -58,6 +61,19 @@ def kernels() -> ctypes.CDLL | None:
         return None
 
 
+def call(
+    name: str, tensors: Sequence[torch.Tensor | None], reals: Sequence[float] = (), numbers: Sequence[int] = ()
+) -> None:
+    """Run a kernel, which must be there. All take addresses first, then float, then 64-bit whole numbers, and last how
+    many threads to use."""
+    function = getattr(kernels(), name)
+    if function.argtypes is None:
+        kinds = ((ctypes.c_void_p, tensors), (ctypes.c_float, reals), (ctypes.c_int64, numbers))
+        function.argtypes = [*(kind for kind, each in kinds for _ in each), ctypes.c_int]
+    addresses = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+    function(*addresses, *reals, *numbers, torch.get_num_threads())
+
+
 def _compiled(compiler: str) -> Path:
     """The library's file, made if need be; it appears whole or not at all."""
     flags = (*_FLAGS, _WIDE) if cpu_features().get("avx512_f") else _FLAGS
@@ -82,5 +98,5 @@ def _key(compiler: str, flags: tuple[str, ...]) -> str:
     """What the machine code depends on: source, flags, compiler and processor (a home may be shared by several)."""
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=_COMPILE_SECONDS).stdout
     processor = repr((platform.machine(), platform.processor(), sorted(cpu_features().items()))).encode()
-    sources = [source.read_bytes() for source in (*_SOURCES, _HEADER)]
+    sources = [source.read_bytes() for source in (*_SOURCES, *_HEADERS)]
     return hashlib.sha256(b"\0".join([*sources, repr(flags).encode(), version, processor])).hexdigest()[:16]

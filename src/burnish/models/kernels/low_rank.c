@@ -7,11 +7,11 @@
 
 enum { CHUNK = 64 };
 
-/* The gradients of y = (x down) up^T in down (inputs, rank) and up (outputs, rank), given the slope in y, `dy`; the slope
- * in x down goes to `dh`. `work` holds threads * ((inputs + outputs + CHUNK) * rank) floats; its first part is where the
+/* The gradients of y = (x down) up^T in down (inputs, rank) and up (outputs, rank), given the slope in y, `dy`, whose rows
+ * are `ld` apart; the slope in x down goes to `dh`. `work` holds threads * ((inputs + outputs + CHUNK) * rank) floats; its first part is where the
  * gradients are found, those of down first. */
 void low_rank_gradients(const float *x, const float *dy, const float *down, const float *up, float *dh, float *work,
-                        int64_t rows, int64_t inputs, int64_t outputs, int64_t rank, int threads) {
+                        int64_t rows, int64_t inputs, int64_t outputs, int64_t rank, int64_t ld, int threads) {
     int64_t chunks = (rows + CHUNK - 1) / CHUNK, sums = (inputs + outputs) * rank, room = sums + CHUNK * rank;
     _Pragma("omp parallel num_threads(threads)") {
         int64_t thread = 0, team = 1;
@@ -23,10 +23,10 @@ void low_rank_gradients(const float *x, const float *dy, const float *down, cons
         memset(own, 0, (size_t)sums * sizeof(float));
         for (int64_t c = chunks * thread / team; c < chunks * (thread + 1) / team; c++) {
             int64_t first = c * CHUNK, count = least(rows, first + CHUNK) - first;
-            const float *in = x + first * inputs, *slope = dy + first * outputs;
+            const float *in = x + first * inputs, *slope = dy + first * ld;
             multiply(in, inputs, 1, down, rank, h, rank, count, inputs, rank, 0);
-            multiply(slope, outputs, 1, up, rank, dh + first * rank, rank, count, outputs, rank, 0);
-            multiply(slope, 1, outputs, h, rank, own + inputs * rank, rank, outputs, count, rank, 1);
+            multiply(slope, ld, 1, up, rank, dh + first * rank, rank, count, outputs, rank, 0);
+            multiply(slope, 1, ld, h, rank, own + inputs * rank, rank, outputs, count, rank, 1);
             multiply(in, 1, inputs, dh + first * rank, rank, own, rank, inputs, count, rank, 1);
         }
         _Pragma("omp barrier") int64_t from = sums * thread / team, to = sums * (thread + 1) / team;

@@ -8,12 +8,10 @@ Axes: S tokens, I inputs, O outputs, R rank.
 
 from __future__ import annotations
 
-import ctypes
-
 import torch
 from torch.nn.functional import pad
 
-from burnish.models.kernels.build import kernels
+from burnish.models.kernels.build import call, kernels
 
 _LANE = 16
 _CHUNK = 64
@@ -23,24 +21,18 @@ def low_rank_gradients(
     x_SI: torch.Tensor, dy_SO: torch.Tensor, down_RI: torch.Tensor, up_OR: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """For y = (x down^T) up^T and the slope in y: the slope in x down^T, (S, R), and the gradients of down and up."""
-    library = kernels()
-    if library is None:
+    if kernels() is None:
         dh_SR = dy_SO @ up_OR
         return dh_SR, dh_SR.T @ x_SI, dy_SO.T @ (x_SI @ down_RI.T)
     (tokens, inputs), (outputs, rank) = x_SI.shape, up_OR.shape
     lanes = -(-rank // _LANE) * _LANE
     down, up = pad(down_RI.T, (0, lanes - rank)).contiguous(), pad(up_OR, (0, lanes - rank)).contiguous()
     dh = x_SI.new_empty(tokens, lanes)
-    threads = torch.get_num_threads()
     sums = (inputs + outputs) * lanes
-    work = x_SI.new_empty(threads * (sums + _CHUNK * lanes))
-    for tensor in (x_SI, dy_SO):
-        assert tensor.is_contiguous(), "kernels read contiguous memory"
-    library.low_rank_gradients(
-        *(ctypes.c_void_p(tensor.data_ptr()) for tensor in (x_SI, dy_SO, down, up, dh, work)),
-        *(ctypes.c_int64(number) for number in (tokens, inputs, outputs, lanes)),
-        ctypes.c_int(threads),
-    )
+    work = x_SI.new_empty(torch.get_num_threads() * (sums + _CHUNK * lanes))
+    assert x_SI.is_contiguous() and dy_SO.stride(1) == 1, "kernels read whole rows"  # noqa: PT018
+    sizes = (tokens, inputs, outputs, lanes, dy_SO.stride(0))
+    call("low_rank_gradients", (x_SI, dy_SO, down, up, dh, work), numbers=sizes)
     ddown = work[: inputs * lanes].view(inputs, lanes)[:, :rank].T.contiguous()
     dup = work[inputs * lanes : sums].view(outputs, lanes)[:, :rank].clone()
     return dh[:, :rank], ddown, dup

@@ -1,167 +1,177 @@
 """The element-wise chains of a decoder layer and of the output head: one pass each in C, or on plain torch.
 
-Only for float32 on the CPU. Everything is contiguous, and nothing here is recorded by autograd: the callers are its
-functions, forward and backward.
+Only on the CPU. Hidden states, norms' weights, heads and logits are float32 and contiguous; what goes into a matrix
+product or comes out of one (`E` below) is float32 or bfloat16, and its rows may lie in a wider matrix. Results are
+written where the caller says. Nothing here is recorded by autograd: the callers are its functions.
 
 Axes: S tokens, D hidden size, I inner size of the gated layer, H heads, P head size, N rows of logits, V vocabulary.
 """
 
 from __future__ import annotations
 
-import ctypes
+from typing import TypeAlias
 
 import torch
+from torch.nn.functional import silu
 
-from burnish.models.kernels.build import kernels
+from burnish.models.kernels.build import call, kernels
 
-_READ = (torch.float32, torch.int64)
+Turn: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""Cosine and sine of each token's rotary angles, (S, P) each."""
 
 
-def rms_norm(x_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """x / rms(x) * weight, and 1 / rms(x), (S,), which the backward pass wants.
+def rms_norm(x_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float, y_SD: torch.Tensor) -> torch.Tensor:
+    """y (E) = x / rms(x) * weight; returns 1 / rms(x), (S,), which the backward pass wants.
 
     Source: Zhang & Sennrich, "Root Mean Square Layer Normalization", 2019, equation 4.
     """
-    library = kernels()
-    if library is None:
-        inverse_S1 = torch.rsqrt(x_SD.square().mean(-1, keepdim=True) + epsilon)
-        return (x_SD * inverse_S1).mul_(weight_D), inverse_S1[:, 0]
-    y_SD, inverse_S = torch.empty_like(x_SD), x_SD.new_empty(len(x_SD))
-    library.rms_norm(
-        _at(x_SD), None, _at(weight_D), _real(epsilon), None, _at(y_SD), _at(inverse_S), *_sizes(x_SD), _threads()
-    )
-    return y_SD, inverse_S
+    return _norm(x_SD, None, weight_D, epsilon, None, y_SD)
 
 
 def add_rms_norm(
-    x_SD: torch.Tensor, added_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """x + added, and `rms_norm` of it."""
-    library = kernels()
-    if library is None:
-        sum_SD = x_SD + added_SD
-        return (sum_SD, *rms_norm(sum_SD, weight_D, epsilon))
-    sum_SD, y_SD, inverse_S = torch.empty_like(x_SD), torch.empty_like(x_SD), x_SD.new_empty(len(x_SD))
-    library.rms_norm(
-        _at(x_SD),
-        _at(added_SD),
-        _at(weight_D),
-        _real(epsilon),
-        _at(sum_SD),
-        _at(y_SD),
-        _at(inverse_S),
-        *_sizes(x_SD),
-        _threads(),
-    )
-    return sum_SD, y_SD, inverse_S
+    x_SD: torch.Tensor, added_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float, y_SD: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """x + added (E), and `rms_norm` of it into y; returns the sum and 1 / rms."""
+    sum_SD = torch.empty_like(x_SD)
+    return sum_SD, _norm(x_SD, added_SD, weight_D, epsilon, sum_SD, y_SD)
+
+
+def _norm(
+    x_SD: torch.Tensor,
+    added_SD: torch.Tensor | None,
+    weight_D: torch.Tensor,
+    epsilon: float,
+    sum_SD: torch.Tensor | None,
+    y_SD: torch.Tensor,
+) -> torch.Tensor:
+    if kernels() is None:
+        if added_SD is not None and sum_SD is not None:
+            x_SD = torch.add(x_SD, added_SD, out=sum_SD)
+        inverse_S = torch.rsqrt(x_SD.square().mean(-1) + epsilon)
+        rms_norm_again(x_SD, weight_D, inverse_S, y_SD)
+        return inverse_S
+    inverse_S = x_SD.new_empty(len(x_SD))
+    added = 0 if added_SD is None else _apart(added_SD)
+    tensors = (_whole(x_SD), added_SD, weight_D, sum_SD, y_SD, inverse_S)
+    call(_of(y_SD, "rms_norm"), tensors, (epsilon,), (*x_SD.shape, added, _apart(y_SD)))
+    return inverse_S
+
+
+def rms_norm_again(x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.Tensor, y_SD: torch.Tensor) -> None:
+    """The same y (E) once more, from what `rms_norm` returned."""
+    if kernels() is None:
+        y_SD.copy_((x_SD * inverse_S[:, None]).mul_(weight_D))
+        return
+    call(_of(y_SD, "rms_norm_again"), (_whole(x_SD), weight_D, inverse_S, y_SD), (), (*x_SD.shape, _apart(y_SD)))
 
 
 def rms_norm_backward(
     x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.Tensor, dy_SD: torch.Tensor, slope_SD: torch.Tensor
 ) -> None:
-    """Add to `slope_SD` what `rms_norm` passes back of `dy_SD`."""
-    library = kernels()
-    if library is None:
+    """Add to `slope_SD` what `rms_norm` passes back of `dy_SD` (E)."""
+    if kernels() is None:
         inverse_S1 = inverse_S[:, None]
         scaled_SD = dy_SD * weight_D
         along_S1 = (scaled_SD * x_SD).mean(-1, keepdim=True)
         slope_SD.add_(scaled_SD.mul_(inverse_S1)).sub_(x_SD * (along_S1 * inverse_S1**3))
         return
-    library.rms_norm_backward(
-        _at(x_SD), _at(weight_D), _at(inverse_S), _at(dy_SD), _at(slope_SD), *_sizes(x_SD), _threads()
-    )
+    tensors = (_whole(x_SD), weight_D, inverse_S, dy_SD, _whole(slope_SD))
+    call(_of(dy_SD, "rms_norm_backward"), tensors, (), (*x_SD.shape, _apart(dy_SD)))
 
 
-def rotate(x_SHP: torch.Tensor, cosine_SP: torch.Tensor, sine_SP: torch.Tensor, *, back: bool = False) -> None:
-    """Rotary positions, in place; `back` applies the transpose, which is the backward pass.
+def take_heads(y_SO: torch.Tensor, size: int, turn: Turn | None) -> torch.Tensor:
+    """The heads in columns of a product's result (E), (S, H, P) float32, turned by their positions where asked.
 
     Source: Su et al., "RoFormer", 2021, equation 34, with each head's halves as the pairs.
     """
-    library = kernels()
-    if library is None:
-        half = x_SHP.shape[-1] // 2
-        first, second = x_SHP[..., :half].clone(), x_SHP[..., half:].clone()
-        c, s = cosine_SP[:, None], (-sine_SP if back else sine_SP)[:, None]
-        x_SHP[..., :half] = first * c[..., :half] - second * s[..., :half]
-        x_SHP[..., half:] = second * c[..., half:] + first * s[..., half:]
+    rows, heads = len(y_SO), y_SO.shape[1] // size
+    if kernels() is None:
+        x_SHP = y_SO.reshape(rows, heads, size).float()
+        return _turned(x_SHP, turn) if turn else x_SHP.contiguous()
+    x_SHP = torch.empty(rows, heads, size)
+    call(_of(y_SO, "take_heads"), (y_SO, *(turn or (None, None)), x_SHP), (), (rows, heads, size, _apart(y_SO)))
+    return x_SHP
+
+
+def put_heads(x_SHP: torch.Tensor, turn: Turn | None, y_SO: torch.Tensor) -> None:
+    """The way back of `take_heads`: slopes in heads to slopes in a product's result (E)."""
+    if kernels() is None:
+        back = _turned(x_SHP, (turn[0], -turn[1])) if turn else x_SHP
+        y_SO.copy_(back.flatten(1))
         return
-    rows, heads, size = x_SHP.shape
-    direction = _real(-1.0 if back else 1.0)
-    library.rotate(
-        _at(x_SHP), _at(cosine_SP), _at(sine_SP), direction, _whole(rows), _whole(heads), _whole(size), _threads()
-    )
+    tensors = (_whole(x_SHP), *(turn or (None, None)), y_SO)
+    call(_of(y_SO, "put_heads"), tensors, (), (*x_SHP.shape, _apart(y_SO)))
 
 
-def gated(gate_SI: torch.Tensor, up_SI: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up.
+def _turned(x_SHP: torch.Tensor, turn: Turn) -> torch.Tensor:
+    half = x_SHP.shape[-1] // 2
+    first, second = x_SHP[..., :half], x_SHP[..., half:]
+    c, s = (each[:, None] for each in turn)
+    left = first * c[..., :half] - second * s[..., :half]
+    return torch.cat((left, second * c[..., half:] + first * s[..., half:]), dim=-1)
+
+
+def gated(both_SI: torch.Tensor, y_SI: torch.Tensor) -> None:
+    """y = silu(gate) * up (all E); a row of `both_SI`, which is whole, is gate and then up.
 
     Source: Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
     """
-    library = kernels()
-    if library is None:
-        return torch.nn.functional.silu(gate_SI).mul_(up_SI)
-    y_SI = torch.empty_like(gate_SI)
-    library.gated(_at(gate_SI), _at(up_SI), _at(y_SI), *_sizes(gate_SI), _threads())
-    return y_SI
+    width = both_SI.shape[1] // 2
+    if kernels() is None:
+        y_SI.copy_(silu(both_SI[:, :width].float()) * both_SI[:, width:])
+        return
+    call(_of(both_SI, "gated"), (_whole(both_SI), y_SI), (), (len(both_SI), width, _apart(y_SI)))
 
 
 def gated_backward(
-    gate_SI: torch.Tensor, up_SI: torch.Tensor, dy_SI: torch.Tensor, *, value: bool
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """The slopes of `gated` with respect to gate and up, and its value again where asked."""
-    library = kernels()
-    if library is None:
-        silu_SI = torch.nn.functional.silu(gate_SI)
-        dgate_SI = torch.ops.aten.silu_backward(dy_SI * up_SI, gate_SI)
-        return dgate_SI, dy_SI * silu_SI, silu_SI.mul_(up_SI) if value else None
-    dgate_SI, dup_SI = torch.empty_like(gate_SI), torch.empty_like(gate_SI)
-    y_SI = torch.empty_like(gate_SI) if value else None
-    library.gated_backward(
-        _at(gate_SI),
-        _at(up_SI),
-        _at(dy_SI),
-        _at(dgate_SI),
-        _at(dup_SI),
-        None if y_SI is None else _at(y_SI),
-        *_sizes(gate_SI),
-        _threads(),
-    )
-    return dgate_SI, dup_SI, y_SI
+    both_SI: torch.Tensor, dy_SI: torch.Tensor, slopes_SI: torch.Tensor, y_SI: torch.Tensor | None
+) -> None:
+    """The slopes of `gated` with respect to gate and up, side by side, and its value again where a place for it is
+    given (all E)."""
+    width = both_SI.shape[1] // 2
+    if kernels() is None:
+        gate_SI, up_SI, dy_SI = both_SI[:, :width].float(), both_SI[:, width:].float(), dy_SI.float()
+        silu_SI = silu(gate_SI)
+        slopes_SI[:, :width].copy_(torch.ops.aten.silu_backward(dy_SI * up_SI, gate_SI))
+        slopes_SI[:, width:].copy_(dy_SI * silu_SI)
+        if y_SI is not None:
+            y_SI.copy_(silu_SI.mul_(up_SI))
+        return
+    value = 0 if y_SI is None else _apart(y_SI)
+    tensors = (_whole(both_SI), dy_SI, slopes_SI, y_SI)
+    numbers = (len(both_SI), width, _apart(dy_SI), _apart(slopes_SI), value)
+    call(_of(both_SI, "gated_backward"), tensors, (), numbers)
 
 
-def target_slopes(logits_NV: torch.Tensor, targets_N: torch.Tensor, *, keep: bool) -> torch.Tensor:
-    """Log-probability of each target, (N,). Overwrites the logits with its slope in them, unless `keep`."""
-    library = kernels()
-    if library is None:
+def target_slopes(logits_NV: torch.Tensor, targets_N: torch.Tensor, slopes_NV: torch.Tensor | None) -> torch.Tensor:
+    """Log-probability of each target, (N,). Where a place is given, the slope of it in the logits goes there (E; it may
+    be the logits' own), and the logits are overwritten."""
+    if kernels() is None:
         log_shares_NV = logits_NV.log_softmax(-1)
         logprobs_N = log_shares_NV.gather(1, targets_N[:, None])[:, 0]
-        if not keep:
+        if slopes_NV is not None:
             torch.exp(log_shares_NV, out=logits_NV).neg_()
             logits_NV[torch.arange(len(targets_N)), targets_N] += 1.0
+            slopes_NV.copy_(logits_NV)
         return logprobs_N
     logprobs_N = logits_NV.new_empty(len(logits_NV))
-    library.target_slopes(
-        _at(logits_NV), _at(targets_N), _at(logprobs_N), ctypes.c_int(keep), *_sizes(logits_NV), _threads()
-    )
+    name = "target_slopes_float32" if slopes_NV is None else _of(slopes_NV, "target_slopes")
+    slopes = None if slopes_NV is None else _whole(slopes_NV)
+    call(name, (_whole(logits_NV), targets_N, logprobs_N, slopes), (), tuple(logits_NV.shape))
     return logprobs_N
 
 
-def _at(tensor: torch.Tensor) -> ctypes.c_void_p:
-    assert tensor.is_contiguous() and tensor.dtype in _READ, "kernels read contiguous float32"  # noqa: PT018
-    return ctypes.c_void_p(tensor.data_ptr())
+def _of(tensor: torch.Tensor, name: str) -> str:
+    """The kernel's version for the type of a product's side."""
+    return f"{name}_{'bfloat16' if tensor.dtype == torch.bfloat16 else 'float32'}"
 
 
-def _sizes(x_SD: torch.Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
-    return _whole(x_SD.shape[0]), _whole(x_SD.shape[1])
+def _apart(tensor: torch.Tensor) -> int:
+    """How far a matrix' rows are apart."""
+    assert tensor.stride(1) == 1, "kernels read whole rows"
+    return tensor.stride(0)
 
 
-def _whole(number: int) -> ctypes.c_int64:
-    return ctypes.c_int64(number)
-
-
-def _real(number: float) -> ctypes.c_float:
-    return ctypes.c_float(number)
-
-
-def _threads() -> ctypes.c_int:
-    return ctypes.c_int(torch.get_num_threads())
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    assert tensor.is_contiguous(), "kernels read contiguous memory"
+    return tensor
