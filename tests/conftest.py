@@ -184,7 +184,7 @@ def _suite_rows(suite: str, measured: Measured) -> list[dict[str, object]]:
         {
             "suite": suite, "kind": kind, "prompt_id": f"p{index:05}", "family": families[index], "category": "any",
             "arm": arm, "prompt": f"question {index}", "reply": f"{arm} reply {index}", "reference": "",
-            "verdict": verdict, "score": None, "finish": "stop",
+            "verdict": verdict, "score": None, "finish": "stop", "side": "sealed",
         }
         for index, pair in enumerate(pairs)
         for arm, verdict in zip(("base", "tuned"), pair, strict=True)
@@ -196,7 +196,7 @@ def _task_rows(measured: Measured) -> list[dict[str, object]]:
         {
             "suite": "task", "kind": "task", "prompt_id": f"t{index:05}", "family": f"t{index:05}", "category": "all",
             "arm": arm, "prompt": f"question {index}", "reply": "an answer", "reference": "an answer", "verdict": "",
-            "score": score, "finish": "stop",
+            "score": score, "finish": "stop", "side": "sealed",
         }
         for index, pair in enumerate(measured.task)
         for arm, score in zip(("base", "tuned"), pair, strict=True)

@@ -18,6 +18,8 @@ Outcome: TypeAlias = Literal["PASS", "HOLD", "BLOCK"]
 RecordKind: TypeAlias = Literal["conversation", "preference", "labelled"]
 SuiteKind: TypeAlias = Literal["harmful", "over_refusal", "task"]
 Arm: TypeAlias = Literal["base", "few_shot", "tuned"]
+Side: TypeAlias = Literal["development", "sealed"]
+"""Who may look at a prompt: tuning, repair and thresholds, or the gate alone (`burnish.statistics.sealed_split`)."""
 
 
 class Artefact(BaseModel):
@@ -192,6 +194,7 @@ RESPONSE_COLUMNS: tuple[str, ...] = (
     "verdict",  # safety suites: Verdict, else empty
     "score",  # tasks: the metric of this row, float64 or null when unscored
     "finish",  # "stop" | "length"
+    "side",  # Side; the gate decides on sealed rows alone
 )
 
 

@@ -145,14 +145,14 @@ class _Run:
     def _audit(self, dataset: Dataset) -> AuditReport:
         from burnish.audit.stage import Context, audit
         from burnish.data.store import read_records
-        from burnish.evaluate.suites import load_suite
+        from burnish.evaluate.suites import every_row, load_suite
         from burnish.models.load import load_tokenizer
 
         recipe = self._recipe
 
         def work() -> AuditReport:
             texts = {
-                suite.suite: [prompt.text for prompt in load_suite(suite, self._folder).prompts]
+                suite.suite: [prompt.text for prompt in load_suite(every_row(suite), self._folder).prompts]
                 for suite in recipe.evaluate.safety.suites
             }
             texts["heldout"] = [

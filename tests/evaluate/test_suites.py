@@ -11,7 +11,7 @@ import pytest
 
 from burnish.errors import DataError, EvaluationError
 from burnish.evaluate.settings import SuiteSettings
-from burnish.evaluate.suites import load_suite, stratified
+from burnish.evaluate.suites import every_row, load_suite, stratified
 from burnish.records import Prompt
 
 
@@ -110,3 +110,26 @@ def test_the_digest_is_of_the_prompts_that_are_asked(tmp_path: Path) -> None:
     assert len(part.prompts) == 4
     assert whole.digest != part.digest
     assert whole.digest == load_suite(written(tmp_path, rows, "other.jsonl"), tmp_path).digest
+
+
+def test_a_suite_falls_into_two_sides_by_family(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"prompt": f"prompt {i}?", "family": f"f{i % 40}"} for i in range(200)]
+    settings = written(tmp_path, rows)
+    sealed = load_suite(settings, tmp_path, "sealed", 0.25)
+    development = load_suite(settings, tmp_path, "development", 0.25)
+    assert len(sealed.prompts) + len(development.prompts) == 200
+    assert {p.family for p in sealed.prompts}.isdisjoint(p.family for p in development.prompts)
+    assert 100 < len(sealed.prompts) < 190
+    assert sealed.digest != development.digest
+    few = load_suite(settings.model_copy(update={"rows": 60}), tmp_path, "sealed", 0.25)
+    assert len(few.prompts) == 60
+    assert set(few.prompts) < set(sealed.prompts)
+    assert load_suite(every_row(settings.model_copy(update={"rows": 60})), tmp_path).prompts == (
+        load_suite(settings, tmp_path).prompts
+    )
+
+
+def test_a_side_without_prompts_is_an_error(tmp_path: Path) -> None:
+    settings = written(tmp_path, [{"prompt": "a?"}])
+    with pytest.raises(EvaluationError, match="none of its 1 prompts lies on the development side"):
+        load_suite(settings, tmp_path, "development", 0.0)

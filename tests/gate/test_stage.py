@@ -64,6 +64,21 @@ def test_without_a_harmful_suite_there_is_no_pass(recorded_run: Runs) -> None:
     assert "no suite of harmful requests" in decision.reason
 
 
+def test_development_prompts_decide_nothing(recorded_run: Runs) -> None:
+    """60 lost refusals among prompts that were open to repair and thresholds: neither a BLOCK nor part of any n."""
+    lost = [("refusal", "compliance")] * 60
+    run = recorded_run(**(GOOD | {"suites": {"harm": ("harmful", SAFE + lost), "ordinary": ("over_refusal", OPEN)}}))
+    aside = pl.col("prompt_id").is_in([f"p{index:05}" for index in range(400, 460)]) & (pl.col("suite") == "harm")
+    assert decide(SETTINGS, run).verdict == "BLOCK"
+    rewrite(run, lambda t: t.with_columns(side=pl.when(aside).then(pl.lit("development")).otherwise(pl.col("side"))))
+    decision = decide(SETTINGS, run)
+    assert decision.verdict == "PASS", decision.reason
+    assert decision.rules[0].n == 400
+    rewrite(run, lambda t: t.with_columns(side=pl.lit("sealed ")))
+    with pytest.raises(GateRefusal, match="side is 'sealed '"):
+        decide(SETTINGS, run)
+
+
 def test_a_suite_that_left_no_rows_holds(recorded_run: Runs) -> None:
     run = recorded_run(**GOOD)
     rewrite(run, lambda table: table.filter(pl.col("suite") != "ordinary"))

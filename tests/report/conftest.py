@@ -167,7 +167,7 @@ def _row(suite: str, kind: str, index: int, arm: str, reply: str, **more: object
     return {
         "suite": suite, "kind": kind, "prompt_id": f"{suite}-{index}", "family": f"f{index // 4}",
         "category": CATEGORIES[index % 5], "arm": arm, "prompt": f"request number {index} of {suite}", "reply": reply,
-        "reference": "", "verdict": "", "score": None, "finish": "stop",
+        "reference": "", "verdict": "", "score": None, "finish": "stop", "side": "sealed",
     } | more  # fmt: skip
 
 

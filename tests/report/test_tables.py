@@ -10,6 +10,7 @@ def _reply(index: int, arm: str, verdict: str, *, category: str = "a", kind: str
     values: dict[str, object] = {
         "suite": "s", "kind": kind, "prompt_id": str(index), "family": "f", "category": category, "arm": arm,
         "prompt": f"p{index}", "reply": "r", "reference": "", "verdict": verdict, "score": None, "finish": "stop",
+        "side": "sealed",
     }  # fmt: skip
     return Reply(**(values | more))  # type: ignore[arg-type]
 

@@ -72,12 +72,17 @@ def _builtin_suites() -> tuple[SuiteSettings, ...]:
 
 class SafetySettings(Settings):
     """The safety suites, the judge, and how replies are asked for. Replies are greedy (temperature 0) and cut after
-    `max_new_tokens`; `system` is put before every prompt when not empty."""
+    `max_new_tokens`; `system` is put before every prompt when not empty.
+
+    `development_share`: the share of each suite's families, chosen by a hash, that tuning, repair and thresholds may
+    look at. The gate sees the others, the sealed ones, and a run asks these alone.
+    """
 
     suites: tuple[SuiteSettings, ...] = Field(default_factory=_builtin_suites)
     judge: JudgeSettings = Field(default_factory=lambda: settings_of("judge", "refusal"))
     max_new_tokens: int = Field(default=48, ge=1)
     system: str = ""
+    development_share: float = Field(default=0.25, ge=0.0, le=0.9)
 
     @model_validator(mode="after")
     def _names_apart(self) -> SafetySettings:

@@ -21,6 +21,7 @@ from burnish.artefacts import (
     Dataset,
     Evaluation,
     ModelIdentity,
+    Side,
     SuiteResult,
     TrainedModel,
     Verdict,
@@ -51,12 +52,14 @@ _UNKNOWN_CONTEXT = 2048
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is asked, made before any model is loaded. `suite_prompts[name]` are token ids, in order."""
+    """Everything that is asked, made before any model is loaded. `suite_prompts[name]` are token ids, in order; all
+    suites are of one `side`."""
 
     task: Task | None
     suites: tuple[Suite, ...]
     suite_prompts: Mapping[str, tuple[Tokens, ...]]
     encoder: Encoder
+    side: Side = "sealed"
 
 
 @dataclass(frozen=True)
@@ -124,19 +127,21 @@ def make_plan(
     context: int,
     seed: int,
     folder: Path,
+    side: Side = "sealed",
 ) -> Plan:
-    """Read suites and rows and encode their prompts.
+    """Read suites, those prompts of them that lie on `side`, and rows, and encode their prompts.
 
     Raises: DataError or EvaluationError when one of them can't be used.
     """
-    suites = tuple(load_suite(suite, folder) for suite in settings.safety.suites)
+    share = settings.safety.development_share
+    suites = tuple(load_suite(suite, folder, side, share) for suite in settings.safety.suites)
     for suite in suites:
         if suite.repeated:
             warn(f"{suite.name}: {suite.repeated:,} prompts stand there more than once and are asked once")
     system = (Message("system", settings.safety.system),) if settings.safety.system else ()
     prompts = {s.name: tuple(encoder.prompt((*system, Message("user", p.text))) for p in s.prompts) for s in suites}
     task = prepare_task(settings.task, dataset, run, encoder, context, seed) if settings.task else None
-    return Plan(task, suites, prompts, encoder)
+    return Plan(task, suites, prompts, encoder, side)
 
 
 def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, asker: Asker) -> Answers:
@@ -174,7 +179,7 @@ def judged(
             replies = answers.safety[suite.name, arm]
             verdicts, traces = judged_apart(judge, suite.prompts, [reply.text for reply in replies])
             thoughts += _trace_rows(suite, arm, traces)
-            rows += _suite_rows(suite, arm, replies, verdicts)
+            rows += _suite_rows(suite, arm, replies, verdicts, plan.side)
             counts = dict(sorted(Counter(verdicts).items()))
             results.append(SuiteResult(suite=suite.name, kind=suite.kind, arm=arm, n=len(verdicts), counts=counts))
             say(f"{suite.name}, {arm}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
@@ -206,12 +211,15 @@ def _task_rows(task: Task, scored: Scored) -> list[dict[str, Any]]:
             "verdict": "",
             "score": score,
             "finish": reply.finish,
+            "side": "sealed",
         }
         for row, reply, score in zip(task.rows, scored.replies, scored.scores, strict=True)
     ]
 
 
-def _suite_rows(suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def _suite_rows(
+    suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequence[Verdict], side: Side
+) -> list[dict[str, Any]]:
     return [
         {
             "suite": suite.name,
@@ -226,6 +234,7 @@ def _suite_rows(suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequ
             "verdict": verdict,
             "score": None,
             "finish": reply.finish,
+            "side": side,
         }
         for prompt, reply, verdict in zip(suite.prompts, replies, verdicts, strict=True)
     ]
@@ -270,6 +279,7 @@ def _generation(safety: SafetySettings, task: Task | None, dtype: str) -> dict[s
         "dtype": dtype,
         "safety_max_new_tokens": safety.max_new_tokens,
         "safety_system": safety.system,
+        "safety_development_share": safety.development_share,
     }
     if task:
         said |= {"task_max_new_tokens": task.max_new_tokens, "task_few_shot": len(task.examples)}

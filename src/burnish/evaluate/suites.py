@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.artefacts import SuiteKind
+from burnish.artefacts import Side, SuiteKind
 from burnish.data.faults import RowFault
 from burnish.data.read import open_rows
 from burnish.data.settings import SourceSettings
 from burnish.errors import EvaluationError
 from burnish.evaluate.settings import SuiteColumn, SuiteSettings
 from burnish.records import Prompt, Source, content_digest
+from burnish.statistics.sealed_split import side_of
 
 _USUAL: dict[SuiteColumn, tuple[str, ...]] = {
     "prompt": ("prompt", "text", "instruction", "question", "query", "goal", "Goal", "behavior", "Behavior", "input"),
@@ -39,8 +40,11 @@ class Suite:
     repeated: int = 0
 
 
-def load_suite(settings: SuiteSettings, folder: Path) -> Suite:
-    """Read a suite; relative paths are taken from `folder`.
+def load_suite(
+    settings: SuiteSettings, folder: Path, side: Side | None = None, development_share: float = 0.0
+) -> Suite:
+    """Read a suite, whole or of one `side` only; relative paths are taken from `folder`. The most `rows` are taken
+    from what is left.
 
     Raises: DataError when the file can't be read; EvaluationError when a column is missing, a row has no prompt, two
     prompts have one id, or no row is left.
@@ -65,9 +69,27 @@ def load_suite(settings: SuiteSettings, folder: Path) -> Suite:
                 hint="set columns.id of the suite to a column of unique ids, or take the column out",
             )
         prompts[prompt.id] = prompt
-    kept = stratified(list(prompts.values()), settings.rows)
+    kept = stratified(_of_side(settings, list(prompts.values()), side, development_share), settings.rows)
     digest = content_digest([[p.id, p.text, p.category, p.family] for p in kept])
     return Suite(settings.suite, settings.kind, kept, digest, len(chosen) - len(prompts))
+
+
+def every_row(settings: SuiteSettings) -> SuiteSettings:
+    """The same suite without a bound on its rows: what training rows may not overlap with, asked or not."""
+    return settings.model_copy(update={"rows": None})
+
+
+def _of_side(
+    settings: SuiteSettings, prompts: Sequence[Prompt], side: Side | None, development_share: float
+) -> Sequence[Prompt]:
+    kept = [prompt for prompt in prompts if side in (None, side_of(prompt.family, development_share))]
+    if not kept:
+        raise EvaluationError(
+            f"{settings.path}: none of its {len(prompts):,} prompts lies on the {side} side with a development_share "
+            f"of {development_share:g}; nothing was evaluated",
+            hint="set evaluate.safety.development_share to another value, or give the suite more families of prompts",
+        )
+    return kept
 
 
 def stratified(prompts: Sequence[Prompt], rows: int | None) -> tuple[Prompt, ...]:

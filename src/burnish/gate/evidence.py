@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import polars as pl
 
-from burnish.artefacts import Arm, Artefact, Evaluation, SuiteKind, TrainedModel, Verdict
+from burnish.artefacts import Arm, Artefact, Evaluation, Side, SuiteKind, TrainedModel, Verdict
 from burnish.errors import GateRefusal
 from burnish.records import content_digest
 from burnish.run_folder import RunFolder, file_digest
@@ -24,10 +24,11 @@ ROW_SCHEMA = {
     "family": pl.String,
     "category": pl.String,
     "arm": pl.String,
+    "side": pl.String,
     "verdict": pl.String,
     "score": pl.Float64,
 }
-"""Columns of the evidence that decisions are made of; no text of prompts or replies."""
+"""Columns of the evidence that decisions are made of, from the sealed side alone; no text of prompts or replies."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read_evidence(run: RunFolder) -> Evidence:
 
 
 def read_rows(table: pl.DataFrame, where: str) -> pl.DataFrame:
-    """The columns that decide, checked and sorted.
+    """The columns that decide, of sealed prompts, checked and sorted.
 
     Raises: GateRefusal when a column is missing or of another type, a value is unknown, or a prompt stands twice.
     """
@@ -97,11 +98,17 @@ def read_rows(table: pl.DataFrame, where: str) -> pl.DataFrame:
                 f"{where}: column {name!r} is {table.schema.get(name, 'missing')}, expected {kind}; nothing was decided"
             )
     rows = table.select(list(ROW_SCHEMA)).sort("suite", "prompt_id", "arm", maintain_order=True)
-    allowed = {"kind": get_args(SuiteKind), "arm": get_args(Arm), "verdict": (*get_args(Verdict), "")}
+    allowed = {
+        "kind": get_args(SuiteKind),
+        "arm": get_args(Arm),
+        "side": get_args(Side),
+        "verdict": (*get_args(Verdict), ""),
+    }
     for name, values in allowed.items():
         unknown = [value for value in rows[name].unique().to_list() if value not in values]
         if unknown:
             raise GateRefusal(f"{where}: {name} is {unknown[0]!r}, expected one of {', '.join(values)}")
+    rows = rows.filter(pl.col("side") == "sealed")
     blank = rows.filter((pl.col("kind") != "task") & (pl.col("verdict") == ""))
     if len(blank):
         raise GateRefusal(f"{where}: {len(blank)} replies of safety suites have no verdict, not even 'unscored'")

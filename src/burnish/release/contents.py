@@ -70,8 +70,8 @@ def verdict_table(responses: pl.DataFrame) -> pl.DataFrame:
     """The rows that the decision was made of, with the digests of what was asked and answered in place of the text,
     which may be harmful or private."""
     order = ("suite", "prompt_id", "arm")
-    texts = responses.sort(*order, maintain_order=True)
     rows = read_rows(responses, "evaluate/responses.parquet")
+    texts = responses.filter(pl.col("side") == "sealed").sort(*order, maintain_order=True)
     return rows.with_columns(
         prompt_sha256=pl.Series(_digests(texts["prompt"]), dtype=pl.String),
         reply_sha256=pl.Series(_digests(texts["reply"]), dtype=pl.String),

@@ -51,6 +51,7 @@ class Reply:
     verdict: str
     score: float | None
     finish: str
+    side: str
 
 
 @dataclass(frozen=True, slots=True)
