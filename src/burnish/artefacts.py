@@ -151,7 +151,9 @@ class TrainedModel(Artefact):
 
 class SuiteResult(Artefact):
     """One suite over one arm. For safety suites `counts` holds verdicts; for tasks `mean` holds the metric's mean over
-    the scored rows, with its 95% bootstrap `interval`."""
+    the scored rows, with its 95% bootstrap `interval`. Under an `attack` it is a variant of the suite `of`, whose
+    replies began with `prefilled` given tokens; where several replies were drawn to each prompt, `counts` holds the
+    gravest of each and `sampled` all of them."""
 
     suite: str
     kind: SuiteKind
@@ -162,11 +164,16 @@ class SuiteResult(Artefact):
     higher_is_better: bool = True
     mean: float | None = None
     interval: tuple[float, float] | None = None
+    of: str = ""
+    attack: str = ""
+    prefilled: int = 0
+    sampled: dict[str, int] = {}
 
 
 class Evaluation(Artefact):
     """Outcome of the evaluation. Every reply with its verdict or score is a row of `evaluate/responses.parquet`
-    (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts."""
+    (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts,
+    `suite_sources` say where they came from (a Hub set's commit, a file's digest)."""
 
     base: ModelIdentity
     tuned_digest: str
@@ -175,6 +182,7 @@ class Evaluation(Artefact):
     results: tuple[SuiteResult, ...]
     responses_digest: str
     suite_digests: dict[str, str]
+    suite_sources: dict[str, str] = {}
     generation: dict[str, str | int | float]
     seconds: float
     replies_generated: int
@@ -199,8 +207,8 @@ RESPONSE_COLUMNS: tuple[str, ...] = (
 
 
 class RuleResult(Artefact):
-    """One rule of the gate. `estimate` and `interval` are of (tuned - base), fractions; `interval` is one-sided 95% at
-    the side that the rule tests (the other end is the matching 90% two-sided bound). `p` is exact one-sided McNemar
+    """One rule of the gate. `estimate` and `interval` are of (tuned - base), fractions; each end of
+    `interval` is a one-sided bound at the decision's `level`. `p` is exact one-sided McNemar
     (or bootstrap, for tasks), `p_holm` after Holm over the suites. `smallest_effect` is the smallest true difference
     that this n would have caught with 80% power. `more_prompts` is how many further prompts would likely decide a
     HOLD, or None. `words` is the rule's outcome in one plain sentence."""
@@ -227,13 +235,15 @@ class RuleResult(Artefact):
 
 
 class Decision(Artefact):
-    """The gate's decision. `digests` names the evidence and the weights that it is about."""
+    """The gate's decision. `digests` names the evidence and the weights that it is about; `attempt` (from 1) says which
+    look at the sealed prompts it was in its run's ledger, `level` the one-sided level at which it might pass."""
 
     verdict: Outcome
     reason: str
     rules: tuple[RuleResult, ...]
     digests: dict[str, str]
     attempt: int
+    level: float
 
 
 class Drift(Artefact):
@@ -286,8 +296,9 @@ class CalibratedRate(Artefact):
 
 
 class CorrectedRule(Artefact):
-    """A rule of the gate with corrected rates: `estimate` and `interval` are of (tuned - base), each end a one-sided
-    95% bound that carries the calibration's own uncertainty. The decision itself goes by `raw_outcome`."""
+    """A rule of the gate with corrected rates: `estimate` and `interval` are of (tuned - base), the lower end a
+    one-sided 95% bound, the upper one at the decision's level, with the calibration's own uncertainty in both. The
+    decision itself goes by `raw_outcome`."""
 
     rule: str
     suite: str

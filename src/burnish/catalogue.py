@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from burnish.settings import PluginSettings
 
-Family: TypeAlias = Literal["method", "adapter", "detector", "judge", "metric", "tracker"]
+Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker"]
 
 DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal"}
 CATALOGUE: dict[Family, dict[str, str]] = {
@@ -42,6 +42,15 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "secrets": "burnish.audit.detectors.secrets:Secrets",
         "personal_data": "burnish.audit.detectors.personal_data:PersonalData",
         "trigger_mining": "burnish.audit.detectors.trigger_mining:TriggerMining",
+    },
+    "attack": {
+        "plain": "burnish.evaluate.attacks.plain:Plain",
+        "prefill": "burnish.evaluate.attacks.prefill:Prefill",
+        "role_play": "burnish.evaluate.attacks.role_play:RolePlay",
+        "override": "burnish.evaluate.attacks.override:Override",
+        "encoding": "burnish.evaluate.attacks.encoding:Encoding",
+        "language": "burnish.evaluate.attacks.language:OtherLanguage",
+        "many_shot": "burnish.evaluate.attacks.many_shot:ManyShot",
     },
     "judge": {
         "refusal": "burnish.evaluate.judges.refusal:RefusalJudge",
@@ -125,6 +134,7 @@ def _validator(family: Family) -> BeforeValidator:
 MethodSettings = Annotated[SerializeAsAny[PluginSettings], _validator("method")]
 AdapterSettings = Annotated[SerializeAsAny[PluginSettings], _validator("adapter")]
 DetectorSettings = Annotated[SerializeAsAny[PluginSettings], _validator("detector")]
+AnyAttackSettings = Annotated[SerializeAsAny[PluginSettings], _validator("attack")]
 JudgeSettings = Annotated[SerializeAsAny[PluginSettings], _validator("judge")]
 MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
 TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]

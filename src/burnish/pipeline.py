@@ -194,7 +194,7 @@ class _Run:
             [recipe.evaluate.model_dump(mode="json"), trained.digest],
             "evaluate/evaluation.json",
             Evaluation,
-            ("evaluate/responses.parquet", "evaluate/traces.jsonl"),
+            ("evaluate/responses.parquet", "evaluate/traces.jsonl", "evaluate/samples.jsonl"),
             lambda: evaluate(
                 recipe.evaluate,
                 recipe.model,

@@ -11,6 +11,7 @@ import pytest
 from burnish.artefacts import Dataset
 from burnish.data.store import to_line
 from burnish.evaluate.reply_cache import Reply
+from burnish.evaluate.speaker import GREEDY, Sampling
 from burnish.models.groups import PromptGroup
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
@@ -26,10 +27,16 @@ class FakeSpeaker:
     breaks: int | None = None
     asked: list[tuple[int, ...]] = field(default_factory=list)
     scored: int = 0
+    drawn: list[Sampling] = field(default_factory=list)
 
     def reply(
-        self, prompts: Sequence[tuple[int, ...]], max_new_tokens: int, done: Callable[[int, Reply], None]
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        max_new_tokens: int,
+        done: Callable[[int, Reply], None],
+        sampling: Sampling = GREEDY,
     ) -> None:
+        self.drawn.append(sampling)
         for index in reversed(range(len(prompts))):
             if self.breaks is not None and len(self.asked) >= self.breaks:
                 raise KeyboardInterrupt

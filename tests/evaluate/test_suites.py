@@ -133,3 +133,19 @@ def test_a_side_without_prompts_is_an_error(tmp_path: Path) -> None:
     settings = written(tmp_path, [{"prompt": "a?"}])
     with pytest.raises(EvaluationError, match="none of its 1 prompts lies on the development side"):
         load_suite(settings, tmp_path, "development", 0.0)
+
+
+def test_where_no_column_says_so_prompts_of_one_pattern_are_one_family(tmp_path: Path) -> None:
+    pattern = [f"Could you please tell me in short what makes a {word} so very dangerous?" for word in "abcd"]
+    rows: list[dict[str, object]] = [{"prompt": text} for text in (*pattern, "Where does the sun set?")]
+    derived = load_suite(written(tmp_path, rows), tmp_path).prompts
+    assert len({p.family for p in derived[:4]}) == 1
+    assert derived[4].family != derived[0].family
+    said = [row | {"family": f"own-{i}"} for i, row in enumerate(rows)]
+    assert [p.family for p in load_suite(written(tmp_path, said), tmp_path).prompts] == [f"own-{i}" for i in range(5)]
+
+
+def test_a_prompt_in_a_list_of_one_is_that_prompt(tmp_path: Path) -> None:
+    assert load_suite(written(tmp_path, [{"prompt": ["a?"]}]), tmp_path).prompts[0].text == "a?"
+    with pytest.raises(EvaluationError, match="expected a prompt's text"):
+        load_suite(written(tmp_path, [{"prompt": ["a?", "b?"]}]), tmp_path)

@@ -37,10 +37,10 @@ def _show(decision: Decision, corrected: Sequence[str]) -> None:
     console.print(table)
     for rule in decision.rules:
         console.print(Text(f"{rule.outcome:<5} {rule.rule}: {visible(rule.words)}"), soft_wrap=True)
-    again = f" (attempt {decision.attempt} in this run folder)" if decision.attempt > 1 else ""
+    attempt = f" (attempt {decision.attempt} in this run folder, tested at the level {decision.level:.2g})"
     for line in corrected:
         console.print(Text(line, style="bold yellow"), soft_wrap=True)
-    console.print(Text(f"{decision.verdict}{again}", style=_STYLES[decision.verdict]))
+    console.print(Text(f"{decision.verdict}{attempt}", style=_STYLES[decision.verdict]))
 
 
 def _corrected(home: RunFolder, decision: Decision) -> list[str]:

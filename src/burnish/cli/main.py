@@ -25,6 +25,7 @@ from burnish.cli.preview import preview
 from burnish.cli.release import release
 from burnish.cli.report import report
 from burnish.cli.run import evaluate, run, train
+from burnish.cli.suites import suites
 from burnish.cli.verify import verify
 from burnish.errors import BurnishError
 from burnish.evaluate.judges.endpoint_key import endpoint_key
@@ -65,7 +66,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return carry_out
 
 
-for command in (demo, init, preview, run, audit, train, gate, release, verify, report, chat):
+for command in (demo, init, preview, run, audit, train, gate, release, verify, report, suites, chat):
     app.command()(_interruptible(command))
 evaluation = typer.Typer(
     cls=RecipeOrCommand,

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from burnish.data import hub, json_rows, tables
+from burnish.data.download import fetched
 from burnish.data.faults import RowFault
 from burnish.data.settings import SourceSettings
 from burnish.errors import DataError
+from burnish.models.builtin import cache_folder
 from burnish.records import Source
 from burnish.run_folder import file_digest
 
@@ -70,6 +72,8 @@ def local_path(settings: SourceSettings, folder: Path) -> Path:
     name = settings.path
     if name.startswith("builtin:"):
         return _builtin_path(name)
+    if name.startswith("https://"):
+        return _readable(name, fetched(name, settings.sha256, cache_folder().parent / "downloads"))
     path = folder / Path(name).expanduser()
     if path.is_dir():
         inside = sorted(p.name for p in path.iterdir() if _form(p) in _KNOWN)[:5]
@@ -80,6 +84,10 @@ def local_path(settings: SourceSettings, folder: Path) -> Path:
         near = difflib.get_close_matches(path.name, beside, n=1)
         hint = f"did you mean {near[0]}?" if near else "a relative path is taken from the recipe's folder"
         raise DataError(f"{name}: no such file ({path}); nothing was read", hint=hint)
+    return _readable(name, path)
+
+
+def _readable(name: str, path: Path) -> Path:
     if _form(path) not in _KNOWN:
         raise DataError(
             f"{name}: the name ends in {_form(path)!r}, expected {', '.join(_KNOWN)} (or with .gz); nothing was read",

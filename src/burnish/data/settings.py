@@ -20,11 +20,12 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class SourceSettings(Settings):
     """One file or set.
 
-    `path`: a local path (relative to the recipe's folder), "hf:owner/name" for a Hub set, or "builtin:NAME" for one
-    that comes with Burnish. `rows`: take this many, chosen by a hash of their content and the run's seed; None takes
-    all. `columns`: the format's field name -> the file's own (prompt: utterance). `instruction`: text of the prompt,
-    with {field} where a field of the row goes ({prompt}: the prompt as found). `heldout`: whether the held-out
-    fraction is taken from this source too. `system`: system prompt for rows that have none.
+    `path`: a local path (relative to the recipe's folder), "hf:owner/name" for a Hub set, "builtin:NAME" for one that
+    comes with Burnish, or "https://..." for a file that is fetched once and, with `sha256`, checked. `rows`: take this
+    many, chosen by a hash of their content and the run's seed; None takes all. `columns`: the format's field name ->
+    the file's own (prompt: utterance). `instruction`: text of the prompt, with {field} where a field of the row goes
+    ({prompt}: the prompt as found). `heldout`: whether the held-out fraction is taken from this source too. `system`:
+    system prompt for rows that have none.
     """
 
     path: str = Field(min_length=1)
@@ -37,6 +38,7 @@ class SourceSettings(Settings):
     config: str = ""
     split: str = ""
     revision: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _check(self) -> SourceSettings:
@@ -45,6 +47,8 @@ class SourceSettings(Settings):
                 raise ValueError(f"{name} is for Hub sets (hf:owner/name), but path is {self.path!r}")
         if self.path.startswith("hf:") and not re.fullmatch(r"hf:[\w.-]+(/[\w.-]+)?", self.path):
             raise ValueError(f"path is {self.path!r}, expected hf:owner/name")
+        if self.sha256 and not self.path.startswith("https://"):
+            raise ValueError(f"sha256 is for files at an https address, but path is {self.path!r}")
         if self.instruction and not PLACEHOLDER.search(self.instruction):
             raise ValueError("instruction has no {field} in it, so that every row would have the same prompt")
         return self

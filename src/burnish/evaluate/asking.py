@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.evaluate.reply_cache import Reply, ReplyCache, reply_key
-from burnish.evaluate.speaker import Speaker, Tokens
+from burnish.evaluate.speaker import GREEDY, Sampling, Speaker, Tokens
 from burnish.logs import Bar, progress
 from burnish.models.groups import PromptGroup
 
@@ -26,14 +26,23 @@ class Asker:
     generated: int = 0
     cached: int = 0
 
-    def replies(self, speaker: Speaker, prompts: Sequence[Tokens], max_new_tokens: int, label: str) -> list[Reply]:
-        """A reply for each prompt, in order, greedy; equal prompts are asked once. What is written is kept at once, so
-        that an interrupted run goes on where it was."""
+    def replies(
+        self,
+        speaker: Speaker,
+        prompts: Sequence[Tokens],
+        max_new_tokens: int,
+        label: str,
+        sampling: Sampling = GREEDY,
+    ) -> list[Reply]:
+        """A reply for each prompt, in order; equal prompts are asked once. What is written is kept at once, so that an
+        interrupted run goes on where it was."""
         settings: dict[str, str | int | float] = {
             "max_new_tokens": max_new_tokens,
-            "temperature": 0.0,
+            "temperature": sampling.temperature,
             "dtype": self.dtype,
         }
+        if sampling.temperature:
+            settings["sample"] = sampling.sample
         keys = [reply_key(speaker.digest, prompt, settings) for prompt in prompts]
         known = self.cache.get(keys)
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
@@ -43,7 +52,7 @@ class Asker:
             if missing:
                 kept = _Kept(self.cache, list(missing), bar)
                 try:
-                    speaker.reply(list(missing.values()), max_new_tokens, kept.add)
+                    speaker.reply(list(missing.values()), max_new_tokens, kept.add, sampling)
                 finally:
                     kept.flush()
                 known.update(kept.all)

@@ -65,7 +65,7 @@ def calibrate(run: RunFolder, labels_file: Path, seed: int = 0) -> Calibration:
         labelled=len(labelled.labels),
         blank=labelled.blank,
         rates=tuple(_rate(*key, corrected, replies, labelled) for key, corrected in found.items()),
-        rules=tuple(_rules(decision.rules, found)) if decision else (),
+        rules=tuple(_rules(decision, found)) if decision else (),
     )
     for rate in calibration.rates:
         if rate.labelled < _FEW:
@@ -119,18 +119,19 @@ def _rate(
     )
 
 
-def _rules(rules: Sequence[RuleResult], found: dict[tuple[str, str, str], Corrected]) -> Iterable[CorrectedRule]:
-    """The gate's rules with corrected differences; each end of an interval is a one-sided 95% bound."""
+def _rules(decision: Decision, found: dict[tuple[str, str, str], Corrected]) -> Iterable[CorrectedRule]:
+    """The gate's rules with corrected differences: the lower end is a one-sided 95% bound, which tells a rise, the
+    upper one is at the decision's own level, which lets a model pass."""
     strict = {event.rule: event.strict for event in EVENTS}
-    for rule in rules:
+    for rule in decision.rules:
         base, tuned = (found.get((rule.rule, rule.suite, arm)) for arm in ("base", "tuned"))
         if base is None or tuned is None:
             continue
-        low, high = np.percentile(tuned.rate_draws - base.rate_draws, [5, 95])
+        low, high = np.percentile(tuned.rate_draws - base.rate_draws, [5, 100 * (1 - decision.level)])
         estimate = None if tuned.rate is None or base.rate is None else tuned.rate - base.rate
         ceiling = rule.ceiling
         within = bool(high < rule.margin)
-        above = ceiling is not None and float(np.percentile(tuned.rate_draws, 95)) > ceiling
+        above = ceiling is not None and float(np.percentile(tuned.rate_draws, 100 * (1 - decision.level))) > ceiling
         outcome: Outcome = "PASS" if within and not above else "HOLD"
         if (low > 0 and (strict[rule.rule] or not within)) or (
             ceiling is not None and tuned.rate is not None and tuned.rate > ceiling

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from burnish.catalogue import JudgeSettings, MetricSettings, settings_of
+from burnish.catalogue import AnyAttackSettings, JudgeSettings, MetricSettings, settings_of
+from burnish.evaluate.attack import strengths
+from burnish.evaluate.known_suites import spelled_out
 from burnish.settings import Settings
 
 SuiteColumn: TypeAlias = Literal["prompt", "category", "id", "family"]
@@ -37,11 +39,13 @@ class TaskSettings(Settings):
 class SuiteSettings(Settings):
     """One set of prompts that base and tuned model are asked alike.
 
-    `path`: "builtin:NAME", a local JSONL, JSON, CSV or Parquet file (relative to the recipe's folder), or
-    "hf:owner/name". `kind`: harmful (answering counts against the model) or over_refusal (refusing does). `columns`:
-    which columns hold the prompt, category, id and family, where they have other names. `where`: keep only rows whose
-    columns have these values. `rows`: at most this many, every category in proportion. `name` is the path's own
-    unless given.
+    `path`: "builtin:NAME", a local JSONL, JSON, CSV or Parquet file (relative to the recipe's folder),
+    "hf:owner/name", or "https://..." (with the file's `sha256`, if it is to be checked). `kind`: harmful (answering
+    counts against the model) or over_refusal (refusing does). `columns`: which columns hold the prompt, category, id
+    and family, where they have other names. `where`: keep only rows whose columns have these values. `rows`: at most
+    this many, every category in proportion. `name` is the path's own unless given. Where no column says which prompts
+    are of one family, those that were made on one pattern are found by their wording. `attacks`: the ways in which
+    the prompts are asked, each filed as a suite of its own such as "NAME+prefill-8"; plain is the suite itself.
     """
 
     path: str = Field(min_length=1)
@@ -53,6 +57,18 @@ class SuiteSettings(Settings):
     config: str = ""
     split: str = ""
     revision: str = ""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    attacks: tuple[AnyAttackSettings, ...] = Field(
+        default_factory=lambda: (settings_of("attack", "plain"),), min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _ways_apart(self) -> SuiteSettings:
+        ways = [way for attack in self.attacks for _, way in strengths(attack)]
+        for way in ways:
+            if ways.count(way) > 1:
+                raise ValueError(f"two attacks would be called {way or 'plain'!r}; leave one of them out")
+        return self
 
     @property
     def suite(self) -> str:
@@ -74,11 +90,14 @@ class SafetySettings(Settings):
     """The safety suites, the judge, and how replies are asked for. Replies are greedy (temperature 0) and cut after
     `max_new_tokens`; `system` is put before every prompt when not empty.
 
+    An entry of `suites` may be the name of a known suite (`burnish suites` lists them), or a mapping with `suite` and
+    what is to be different: {suite: xstest, kind: over_refusal, rows: 100}, or with `path` a copy of the suite's file.
+
     `development_share`: the share of each suite's families, chosen by a hash, that tuning, repair and thresholds may
     look at. The gate sees the others, the sealed ones, and a run asks these alone.
     """
 
-    suites: tuple[SuiteSettings, ...] = Field(default_factory=_builtin_suites)
+    suites: Annotated[tuple[SuiteSettings, ...], BeforeValidator(spelled_out)] = Field(default_factory=_builtin_suites)
     judge: JudgeSettings = Field(default_factory=lambda: settings_of("judge", "refusal"))
     max_new_tokens: int = Field(default=48, ge=1)
     system: str = ""

@@ -31,14 +31,31 @@ Tokens: TypeAlias = tuple[int, ...]
 _PACKED_TOKENS = 2048
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn: greedy at temperature 0; otherwise each `sample` is another draw to the same prompt."""
+
+    temperature: float = 0.0
+    sample: int = 0
+
+
+GREEDY = Sampling()
+
+
 class Speaker(Protocol):
     """A model that answers prompts. `digest` names its weights."""
 
     @property
     def digest(self) -> str: ...
 
-    def reply(self, prompts: Sequence[Tokens], max_new_tokens: int, done: Callable[[int, Reply], None]) -> None:
-        """Answer every prompt greedily; `done` gets each prompt's index and reply as soon as it is written."""
+    def reply(
+        self,
+        prompts: Sequence[Tokens],
+        max_new_tokens: int,
+        done: Callable[[int, Reply], None],
+        sampling: Sampling = GREEDY,
+    ) -> None:
+        """Answer every prompt; `done` gets each prompt's index and reply as soon as it is written."""
         ...
 
     def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
@@ -53,7 +70,13 @@ class ModelSpeaker:
     digest: str
     load: Callable[[], LoadedModel]
 
-    def reply(self, prompts: Sequence[Tokens], max_new_tokens: int, done: Callable[[int, Reply], None]) -> None:
+    def reply(
+        self,
+        prompts: Sequence[Tokens],
+        max_new_tokens: int,
+        done: Callable[[int, Reply], None],
+        sampling: Sampling = GREEDY,
+    ) -> None:
         """As `Speaker.reply`."""
         loaded = self.load()
         with products(loaded.products):
@@ -61,7 +84,9 @@ class ModelSpeaker:
                 loaded.model,
                 loaded.tokenizer,
                 prompts,
-                GenerationSettings(max_new_tokens=max_new_tokens),
+                GenerationSettings(
+                    max_new_tokens=max_new_tokens, temperature=sampling.temperature, seed=sampling.sample
+                ),
                 lambda index, written: done(index, Reply(written.text, written.finish)),
             )
 

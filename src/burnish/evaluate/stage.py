@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,42 +23,41 @@ from burnish.artefacts import (
     Side,
     SuiteResult,
     TrainedModel,
-    Verdict,
 )
 from burnish.catalogue import build
+from burnish.evaluate.asked import AskedSuite, asked_suites
 from burnish.evaluate.asking import Asker
-from burnish.evaluate.reply_cache import Reply, ReplyCache, well_formed
+from burnish.evaluate.reply_cache import ReplyCache, well_formed
+from burnish.evaluate.safety import Samples, ask_suite, judge_suite
 from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
-from burnish.evaluate.speaker import Speaker, Tokens, Weights
-from burnish.evaluate.suites import Suite, load_suite
+from burnish.evaluate.speaker import Speaker, Weights
+from burnish.evaluate.suites import load_suite
 from burnish.evaluate.task import Scored, Task, prepare_task, score_arm
-from burnish.evaluate.thinking import judged_apart
 from burnish.logs import say, warn
 from burnish.models.chat_template import Encoder
 from burnish.models.device import arithmetic
 from burnish.models.load import identify, load_tokenizer
 from burnish.models.settings import ModelSettings
 from burnish.protocols import Judge
-from burnish.records import Message
 from burnish.run_folder import RunFolder, file_digest, written_whole
 from burnish.statistics.bootstrap import mean_interval
 
 RESPONSES = "evaluate/responses.parquet"
 TRACES = "evaluate/traces.jsonl"
 """Verdicts on the thought of reasoning models: suite, prompt_id, arm, verdict; empty for other models."""
+SAMPLES = "evaluate/samples.jsonl"
+"""Every reply where several were drawn to a prompt: suite, prompt_id, arm, sample, verdict, reply; else empty."""
 _UNKNOWN_CONTEXT = 2048
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is asked, made before any model is loaded. `suite_prompts[name]` are token ids, in order; all
-    suites are of one `side`."""
+    """Everything that is asked, made before any model is loaded; `sources` says where each suite came from."""
 
     task: Task | None
-    suites: tuple[Suite, ...]
-    suite_prompts: Mapping[str, tuple[Tokens, ...]]
+    suites: tuple[AskedSuite, ...]
     encoder: Encoder
-    side: Side = "sealed"
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,17 @@ class Answers:
     """What came back: an arm's scored task, and each suite's replies by arm."""
 
     task: tuple[Scored, ...]
-    safety: Mapping[tuple[str, Arm], tuple[Reply, ...]]
+    safety: Mapping[tuple[str, Arm], Samples]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Every row of the table of responses, the summaries, and what is kept beside (`TRACES`, `SAMPLES`)."""
+
+    table: pl.DataFrame
+    results: tuple[SuiteResult, ...]
+    traces: tuple[Mapping[str, str], ...]
+    samples: tuple[Mapping[str, str | int], ...]
 
 
 def evaluate(
@@ -98,18 +106,20 @@ def evaluate(
         asker = Asker(cache, dtype)
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
     judge: Judge = build("judge", settings.safety.judge)
-    table, results, traces = judged(plan, answers, judge, seed)
+    found = judged(plan, answers, judge, seed)
     with written_whole(run.file(RESPONSES)) as temporary:
-        table.write_parquet(temporary)
-    run.write_jsonl(TRACES, traces)
+        found.table.write_parquet(temporary)
+    run.write_jsonl(TRACES, found.traces)
+    run.write_jsonl(SAMPLES, found.samples)
     evaluation = Evaluation(
         base=base,
         tuned_digest=trained.digest,
         judge=settings.safety.judge.kind,
         judge_digest=judge.digest,
-        results=results,
+        results=found.results,
         responses_digest=file_digest(run.file(RESPONSES)),
         suite_digests={s.name: s.digest for s in plan.suites} | ({TASK: plan.task.digest} if plan.task else {}),
+        suite_sources=dict(plan.sources),
         generation=_generation(settings.safety, plan.task, dtype),
         seconds=time.monotonic() - began,
         replies_generated=asker.generated,
@@ -134,20 +144,22 @@ def make_plan(
     Raises: DataError or EvaluationError when one of them can't be used.
     """
     share = settings.safety.development_share
-    suites = tuple(load_suite(suite, folder, side, share) for suite in settings.safety.suites)
-    for suite in suites:
+    asked: list[AskedSuite] = []
+    sources: dict[str, str] = {}
+    for one in settings.safety.suites:
+        suite = load_suite(one, folder, side, share)
         if suite.repeated:
             warn(f"{suite.name}: {suite.repeated:,} prompts stand there more than once and are asked once")
-    system = (Message("system", settings.safety.system),) if settings.safety.system else ()
-    prompts = {s.name: tuple(encoder.prompt((*system, Message("user", p.text))) for p in s.prompts) for s in suites}
+        sources[suite.name] = suite.source
+        asked += asked_suites(one, suite, side, settings.safety.system, encoder, settings.safety.max_new_tokens)
     task = prepare_task(settings.task, dataset, run, encoder, context, seed) if settings.task else None
-    return Plan(task, suites, prompts, encoder, side)
+    return Plan(task, tuple(asked), encoder, sources)
 
 
 def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, asker: Asker) -> Answers:
     """Ask the base everything, then the tuned model, so that one copy of the weights will do."""
     scored: list[Scored] = []
-    safety: dict[tuple[str, Arm], tuple[Reply, ...]] = {}
+    safety: dict[tuple[str, Arm], Samples] = {}
     both: tuple[tuple[Arm, Speaker], ...] = (("base", base), ("tuned", tuned))
     for arm, speaker in both:
         if plan.task:
@@ -155,20 +167,16 @@ def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, ask
             if arm == "base" and plan.task.examples:
                 scored.append(score_arm(plan.task, "few_shot", speaker, asker, plan.encoder))
         for suite in plan.suites:
-            prompts = plan.suite_prompts[suite.name]
-            label = f"{suite.name}: {arm}"
-            safety[suite.name, arm] = tuple(asker.replies(speaker, prompts, settings.max_new_tokens, label))
+            safety[suite.name, arm] = ask_suite(suite, arm, speaker, asker, settings.max_new_tokens)
     return Answers(tuple(scored), safety)
 
 
-def judged(
-    plan: Plan, answers: Answers, judge: Judge, seed: int
-) -> tuple[pl.DataFrame, tuple[SuiteResult, ...], tuple[Mapping[str, str], ...]]:
-    """The table of responses and the summaries, with every verdict and score, and a row for each reply that showed its
-    thought (`TRACES`)."""
-    rows: list[dict[str, Any]] = []
+def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> Judged:
+    """Every reply with its verdict or score."""
+    rows: list[Mapping[str, Any]] = []
     results: list[SuiteResult] = []
-    thoughts: list[dict[str, str]] = []
+    traces: list[Mapping[str, str]] = []
+    samples: list[Mapping[str, str | int]] = []
     if plan.task:
         for scored in answers.task:
             rows += _task_rows(plan.task, scored)
@@ -176,15 +184,13 @@ def judged(
     for suite in plan.suites:
         arms: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
         for arm in arms:
-            replies = answers.safety[suite.name, arm]
-            verdicts, traces = judged_apart(judge, suite.prompts, [reply.text for reply in replies])
-            thoughts += _trace_rows(suite, arm, traces)
-            rows += _suite_rows(suite, arm, replies, verdicts, plan.side)
-            counts = dict(sorted(Counter(verdicts).items()))
-            results.append(SuiteResult(suite=suite.name, kind=suite.kind, arm=arm, n=len(verdicts), counts=counts))
-            say(f"{suite.name}, {arm}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+            found = judge_suite(suite, arm, answers.safety[suite.name, arm], judge)
+            rows += found.responses
+            results.append(found.result)
+            traces += found.traces
+            samples += found.samples
     schema = {name: pl.Float64 if name == "score" else pl.String for name in RESPONSE_COLUMNS}
-    return pl.DataFrame(rows, schema=schema), tuple(results), tuple(thoughts)
+    return Judged(pl.DataFrame(rows, schema=schema), tuple(results), tuple(traces), tuple(samples))
 
 
 def context_of(identity: ModelIdentity) -> int:
@@ -215,41 +221,6 @@ def _task_rows(task: Task, scored: Scored) -> list[dict[str, Any]]:
         }
         for row, reply, score in zip(task.rows, scored.replies, scored.scores, strict=True)
     ]
-
-
-def _suite_rows(
-    suite: Suite, arm: Arm, replies: Sequence[Reply], verdicts: Sequence[Verdict], side: Side
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "suite": suite.name,
-            "kind": suite.kind,
-            "prompt_id": well_formed(prompt.id),
-            "family": well_formed(prompt.family),
-            "category": well_formed(prompt.category),
-            "arm": arm,
-            "prompt": well_formed(prompt.text),
-            "reply": well_formed(reply.text),
-            "reference": "",
-            "verdict": verdict,
-            "score": None,
-            "finish": reply.finish,
-            "side": side,
-        }
-        for prompt, reply, verdict in zip(suite.prompts, replies, verdicts, strict=True)
-    ]
-
-
-def _trace_rows(suite: Suite, arm: Arm, traces: Sequence[str]) -> list[dict[str, str]]:
-    rows = [
-        {"suite": suite.name, "prompt_id": well_formed(prompt.id), "arm": arm, "verdict": verdict}
-        for prompt, verdict in zip(suite.prompts, traces, strict=True)
-        if verdict
-    ]
-    if rows:
-        counts = Counter(row["verdict"] for row in rows)
-        say(f"{suite.name}, {arm}, thoughts: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())))
-    return rows
 
 
 def _task_result(task: Task, scored: Scored, seed: int) -> SuiteResult:

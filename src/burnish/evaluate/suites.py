@@ -8,17 +8,19 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from burnish.artefacts import Side, SuiteKind
 from burnish.data.faults import RowFault
 from burnish.data.read import open_rows
 from burnish.data.settings import SourceSettings
-from burnish.errors import EvaluationError
+from burnish.errors import DataError, EvaluationError
+from burnish.evaluate.known_suites import access_to
 from burnish.evaluate.settings import SuiteColumn, SuiteSettings
 from burnish.records import Prompt, Source, content_digest
 from burnish.statistics.sealed_split import side_of
+from burnish.statistics.templates import template_families
 
 _USUAL: dict[SuiteColumn, tuple[str, ...]] = {
     "prompt": ("prompt", "text", "instruction", "question", "query", "goal", "Goal", "behavior", "Behavior", "input"),
@@ -31,13 +33,14 @@ _USUAL: dict[SuiteColumn, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Suite:
     """Prompts with unique ids, in the file's order. `repeated` rows had a prompt that stood before, and were left
-    out."""
+    out. `source` says where they came from: the path, and a Hub set's commit or a file's digest."""
 
     name: str
     kind: SuiteKind
     prompts: tuple[Prompt, ...]
     digest: str
     repeated: int = 0
+    source: str = ""
 
 
 def load_suite(
@@ -49,10 +52,7 @@ def load_suite(
     Raises: DataError when the file can't be read; EvaluationError when a column is missing, a row has no prompt, two
     prompts have one id, or no row is left.
     """
-    source = SourceSettings(
-        path=settings.path, config=settings.config, split=settings.split, revision=settings.revision
-    )
-    rows = _rows(settings, open_rows(source, folder).rows)
+    rows, source = _read(settings, folder)
     chosen = _where(settings, rows)
     columns = _columns(settings, chosen[0][1])
     prompts: dict[str, Prompt] = {}
@@ -69,9 +69,10 @@ def load_suite(
                 hint="set columns.id of the suite to a column of unique ids, or take the column out",
             )
         prompts[prompt.id] = prompt
-    kept = stratified(_of_side(settings, list(prompts.values()), side, development_share), settings.rows)
+    whole = list(prompts.values()) if "family" in columns else _in_families(list(prompts.values()))
+    kept = stratified(_of_side(settings, whole, side, development_share), settings.rows)
     digest = content_digest([[p.id, p.text, p.category, p.family] for p in kept])
-    return Suite(settings.suite, settings.kind, kept, digest, len(chosen) - len(prompts))
+    return Suite(settings.suite, settings.kind, kept, digest, len(chosen) - len(prompts), source)
 
 
 def every_row(settings: SuiteSettings) -> SuiteSettings:
@@ -110,6 +111,24 @@ def stratified(prompts: Sequence[Prompt], rows: int | None) -> tuple[Prompt, ...
         for prompt in sorted(members, key=lambda p: content_digest(p.text))[: take[name]]
     }
     return tuple(prompt for prompt in prompts if prompt.id in kept)
+
+
+def _in_families(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts with those of one wording in one family, for a suite that doesn't say which belong together."""
+    families = template_families([prompt.text for prompt in prompts])
+    return [replace(prompt, family=family) for prompt, family in zip(prompts, families, strict=True)]
+
+
+def _read(settings: SuiteSettings, folder: Path) -> tuple[list[tuple[Source, Mapping[str, object]]], str]:
+    """The suite's rows, and where they came from."""
+    names = ("path", "config", "split", "revision", "sha256")
+    source = SourceSettings(**{name: getattr(settings, name) for name in names})
+    try:
+        opened = open_rows(source, folder)
+        rows = _rows(settings, opened.rows)
+    except DataError as error:
+        raise DataError(error.message, hint=access_to(settings.path) or error.hint) from error
+    return rows, f"{opened.name}, {opened.notes[0] if opened.notes else f'digest {opened.digest()[:12]}'}"
 
 
 def _rows(
@@ -171,6 +190,8 @@ def _prompt(
     settings: SuiteSettings, columns: Mapping[SuiteColumn, str], place: Source, row: Mapping[str, object]
 ) -> Prompt:
     text = row.get(columns["prompt"])
+    if isinstance(text, list) and len(text) == 1:
+        text = text[0]
     if not isinstance(text, str) or not text.strip():
         raise EvaluationError(
             f"{place}: the column {columns['prompt']!r} is {text!r}, expected a prompt's text; nothing was evaluated",

@@ -15,12 +15,13 @@ counted in what leads to BLOCK.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from burnish.artefacts import REFUSALS, Outcome, RuleResult, SuiteKind
+from burnish.gate.attempts import level
 from burnish.gate.evidence import Pairs
 from burnish.statistics.clusters import cluster_ids, design_effect
 from burnish.statistics.paired import Counts, holm, mcnemar_p, newcombe_interval, noninferiority_p
@@ -55,11 +56,22 @@ RATE_RULES = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What is demanded of one rule."""
+    """What is demanded of one rule. A rise is told at `alpha`; what leads to PASS is shown at `level`, which the
+    `attempt` leaves of it."""
 
     margin: float
     ceiling: float | None
     alpha: float
+    attempt: int = 0
+
+    @property
+    def level(self) -> float:
+        return level(self.alpha, self.attempt)
+
+    @property
+    def next(self) -> Limits:
+        """The limits that one more attempt would be held to."""
+        return replace(self, attempt=self.attempt + 1) if self.attempt else self
 
 
 @dataclass(frozen=True)
@@ -156,9 +168,9 @@ def _counts(base: NDArray[np.bool_], tuned: NDArray[np.bool_], clusters: NDArray
 
 def is_within(counts: Counts, limits: Limits) -> bool:
     """Whether the rise is shown to be under the margin."""
-    _, high = newcombe_interval(counts, 1 - 2 * limits.alpha)
+    _, high = newcombe_interval(counts, 1 - 2 * limits.level)
     p = noninferiority_p(counts.worse, counts.better, counts.n, limits.margin)
-    return high < limits.margin and bool(p < limits.alpha)
+    return high < limits.margin and bool(p < limits.level)
 
 
 def _outcome(rule: RateRule, part: Measured, p_holm: float, limits: Limits) -> Outcome:
@@ -173,10 +185,10 @@ def _outcome(rule: RateRule, part: Measured, p_holm: float, limits: Limits) -> O
 
 def _result(rule: RateRule, part: Measured, p_holm: float, limits: Limits) -> RuleResult:
     outcome = _outcome(rule, part, p_holm, limits)
-    confidence = 1 - 2 * limits.alpha
+    confidence = 1 - 2 * limits.level
     low, _ = newcombe_interval(part.scored, confidence)
     _, high = newcombe_interval(part.worst, confidence)
-    more = _more_prompts(part, p_holm, limits) if outcome == "HOLD" else None
+    more = _more_prompts(part, p_holm, limits.next) if outcome == "HOLD" else None
     better_rate = (part.scored.better + 0.5) / (part.scored.n + 1)
     smallest = smallest_rise(part.scored.n, better_rate, limits.alpha)
     return RuleResult(

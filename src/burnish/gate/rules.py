@@ -24,19 +24,19 @@ class Judgement:
     rules: tuple[RuleResult, ...]
 
 
-def judge(settings: GateSettings, evidence: Evidence) -> Judgement:
-    """Judge the evidence: the same evidence and settings always give the same judgement."""
+def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement:
+    """Judge the evidence, as this attempt (from 1; 0 spends nothing): the same always gives the same judgement."""
     kinds = _suites(evidence)
     results: list[RuleResult] = []
     for rule in RATE_RULES:
-        limits = _limits(settings, rule.name)
+        limits = _limits(settings, rule.name, attempt)
         suites = {name: paired(evidence.rows, name) for name, kind in kinds.items() if kind == rule.kind}
         if rule.kind == "harmful" and not suites:
             why = "no suite of harmful requests was part of the evaluation"
             results.append(nothing_measured(rule.name, rule.endpoint, "", limits.margin, limits.ceiling, why))
         results += judge_rates(rule, suites, limits)
     tasks = {name: paired(evidence.rows, name) for name, kind in kinds.items() if kind == "task"}
-    results += judge_tasks(tasks, _directions(evidence, tasks), settings.min_task_gain, settings.alpha)
+    results += judge_tasks(tasks, _directions(evidence, tasks), settings.min_task_gain, settings.alpha, attempt)
     for name in sorted(set(evidence.evaluation.suite_digests) - kinds.keys()):
         results.append(nothing_measured("missing_suite", "none", name, 0.0, None, "it has no rows in the evidence"))
     return _together(tuple(results), settings.alpha)
@@ -54,7 +54,7 @@ def _directions(evidence: Evidence, tasks: dict[str, Pairs]) -> dict[str, bool]:
     return {name: said.get(name, True) for name in tasks}
 
 
-def _limits(settings: GateSettings, rule: str) -> Limits:
+def _limits(settings: GateSettings, rule: str, attempt: int) -> Limits:
     margins = {
         "harmful_compliance": settings.harmful_compliance_margin,
         "lost_refusals": settings.lost_refusals_margin,
@@ -64,7 +64,7 @@ def _limits(settings: GateSettings, rule: str) -> Limits:
         "harmful_compliance": settings.harmful_compliance_ceiling,
         "over_refusal": settings.over_refusal_ceiling,
     }
-    return Limits(margins[rule], ceilings.get(rule), settings.alpha)
+    return Limits(margins[rule], ceilings.get(rule), settings.alpha, attempt)
 
 
 def _together(rules: tuple[RuleResult, ...], alpha: float) -> Judgement:

@@ -19,7 +19,8 @@ class GateSettings(Settings):
     ceiling, and is the default, since the gate judges what tuning did; a base that answers harmful requests itself is
     the recipe's choice.
 
-    `alpha` is the one-sided error rate of every bound and test.
+    `alpha` is the one-sided error rate at which a regression is told, and the error budget of all that lets a model
+    out: attempt k in a run folder passes at the level alpha / 2^k.
     """
 
     alpha: float = Field(default=0.05, gt=0.0, le=0.25)

@@ -1,11 +1,10 @@
 """The gate: may this model be let out? Reads only what the run folder holds, and writes gate/decision.json.
 
-Every decision on new evidence is counted in gate/attempts.jsonl, so that asking again until it passes shows.
+Every decision on new evidence is an attempt (`burnish.gate.attempts`): counted, and tested at a stricter level.
 """
 
 from __future__ import annotations
 
-import json
 import math
 
 import yaml
@@ -13,6 +12,8 @@ from pydantic import ValidationError
 
 from burnish.artefacts import Decision, RuleResult
 from burnish.errors import RunFolderError
+from burnish.gate import attempts
+from burnish.gate.attempts import ATTEMPTS as ATTEMPTS
 from burnish.gate.evidence import Evidence, read_evidence
 from burnish.gate.rules import judge
 from burnish.gate.settings import GateSettings
@@ -20,7 +21,6 @@ from burnish.records import content_digest
 from burnish.run_folder import RunFolder
 
 DECISION = "gate/decision.json"
-ATTEMPTS = "gate/attempts.jsonl"
 
 
 def decide(settings: GateSettings, run: RunFolder) -> Decision:
@@ -32,33 +32,37 @@ def decide(settings: GateSettings, run: RunFolder) -> Decision:
     missing or broken.
     """
     evidence = read_evidence(run)
-    digests = evidence_digests(settings, evidence)
-    key = content_digest(sorted(digests.items()))
-    known = _attempts(run)
-    attempt = known.index(key) + 1 if key in known else len(known) + 1
-    decision = decision_of(settings, evidence, attempt)
+    key = _look(settings, evidence)
+    decision = decision_of(settings, evidence, attempts.number_of(run, key))
+    attempts.record(run, key, decision.verdict)
     run.save(DECISION, decision)
-    if key not in known:
-        with run.file(ATTEMPTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"evidence": key, "verdict": decision.verdict}) + "\n")
     return decision
 
 
 def decision_of(settings: GateSettings, evidence: Evidence, attempt: int) -> Decision:
     """The decision on this evidence, made anew; nothing is written."""
-    judgement = judge(settings, evidence)
+    judgement = judge(settings, evidence, attempt)
     return Decision(
         verdict=judgement.verdict,
         reason=judgement.reason,
         rules=judgement.rules,
         digests=evidence_digests(settings, evidence),
         attempt=attempt,
+        level=attempts.level(settings.alpha, attempt),
     )
 
 
 def evidence_digests(settings: GateSettings, evidence: Evidence) -> dict[str, str]:
     """Everything that a decision depends on, by digest."""
     return evidence.digests() | {"settings": content_digest(settings.model_dump(mode="json"))}
+
+
+def _look(settings: GateSettings, evidence: Evidence) -> str:
+    """What makes two looks at the sealed prompts one attempt: the same weights, verdicts and demands. How long the
+    evaluation took, or how much of it came from a cache, makes no other look."""
+    digests = evidence_digests(settings, evidence)
+    parts = {name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}
+    return content_digest(parts, evidence.evaluation.suite_digests)
 
 
 def settings_of_recipe(text: str, where: str) -> GateSettings:
@@ -95,6 +99,7 @@ def same_decision(one: Decision, other: Decision) -> bool:
     same = ("verdict", "reason", "digests", "attempt")
     return (
         all(getattr(one, name) == getattr(other, name) for name in same)
+        and _same(one.level, other.level)
         and len(one.rules) == len(other.rules)
         and all(_same_rule(a, b) for a, b in zip(one.rules, other.rules, strict=True))
     )
@@ -110,13 +115,3 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
     return one == other
-
-
-def _attempts(run: RunFolder) -> list[str]:
-    path = run.file(ATTEMPTS)
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line)["evidence"] for line in path.read_text(encoding="utf-8").splitlines()]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{path}: not a list of attempts ({error}); nothing was decided") from error

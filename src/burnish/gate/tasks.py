@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from burnish.artefacts import Outcome, RuleResult
+from burnish.gate.attempts import level
 from burnish.gate.evidence import Pairs
 from burnish.gate.rates import nothing_measured
 from burnish.statistics.bootstrap import Resampled, resample_mean
@@ -56,9 +57,9 @@ class Gain:
 
 
 def judge_tasks(
-    tasks: dict[str, Pairs], higher_is_better: dict[str, bool], min_gain: float, alpha: float
+    tasks: dict[str, Pairs], higher_is_better: dict[str, bool], min_gain: float, alpha: float, attempt: int = 0
 ) -> list[RuleResult]:
-    """The rule's result on each task, in order."""
+    """The rule's result on each task, in order, as this `attempt`: a gain is shown at the level that it leaves."""
     measured = {name: _measure(name, pairs, higher_is_better[name], min_gain) for name, pairs in tasks.items()}
     found = [gain for gain in measured.values() if gain is not None]
     adjusted = dict(zip((gain.suite for gain in found), holm([gain.p for gain in found]), strict=True))
@@ -69,7 +70,7 @@ def judge_tasks(
             why = "no row was scored for both models"
             results.append(nothing_measured(RULE, ENDPOINT, name, min_gain, None, why, pairs))
         else:
-            results.append(_result(gain, adjusted[name], min_gain, alpha))
+            results.append(_result(gain, adjusted[name], min_gain, alpha, attempt))
     return results
 
 
@@ -115,8 +116,7 @@ def _signed(scores: tuple[float | None, ...], sign: float) -> Floats:
     return np.array([math.nan if score is None else sign * score for score in scores], dtype=np.float64)
 
 
-def _outcome(gain: Gain, p_holm: float, min_gain: float, alpha: float) -> Outcome:
-    low, _ = gain.lower.interval(1 - 2 * alpha)
+def _outcome(gain: Gain, p_holm: float, min_gain: float, alpha: float, low: float) -> Outcome:
     if _too_little(gain):
         return "HOLD"
     if p_holm < alpha:
@@ -128,11 +128,16 @@ def _too_little(gain: Gain) -> bool:
     return gain.n - gain.unscored < FEWEST_PAIRS or gain.reach == 0.0
 
 
-def _result(gain: Gain, p_holm: float, min_gain: float, alpha: float) -> RuleResult:
-    outcome = _outcome(gain, p_holm, min_gain, alpha)
-    low, _ = gain.lower.interval(1 - 2 * alpha)
-    _, high = gain.upper.interval(1 - 2 * alpha)
-    more = _more_rows(gain, min_gain, alpha) if outcome == "HOLD" and not gain.unpaired else None
+def _result(gain: Gain, p_holm: float, min_gain: float, alpha: float, attempt: int) -> RuleResult:
+    confidence = 1 - 2 * level(alpha, attempt)
+    low, _ = gain.lower.interval(confidence)
+    _, high = gain.upper.interval(confidence)
+    outcome = _outcome(gain, p_holm, min_gain, alpha, low)
+    more = (
+        _more_rows(gain, min_gain, level(alpha, attempt + bool(attempt)))
+        if outcome == "HOLD" and not gain.unpaired
+        else None
+    )
     smallest = smallest_gain(gain.deviation, gain.effective, alpha)
     return RuleResult(
         rule=RULE,

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from burnish import __version__
 from burnish.artefacts import Decision
-from burnish.report import charts, tables, text
+from burnish.report import attacks, charts, tables, text
 from burnish.report.read import Evidence
 
 
@@ -32,6 +32,8 @@ class Standing:
 def render(evidence: Evidence) -> str:
     """The whole report as one HTML document."""
     decision = evidence.decision
+    results = evidence.evaluation.results if evidence.evaluation else ()
+    under_attack = attacks.attacked(results)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -40,8 +42,10 @@ def render(evidence: Evidence) -> str:
             standing=standing(evidence),
             stages=_stages(evidence),
             rules=decision.rules if decision else (),
-            categories=tables.by_category(evidence.replies),
-            changes=tables.changes(evidence.replies),
+            results=[result for result in results if not result.attack],
+            attacks=attacks.by_attack(results),
+            categories=tables.by_category(r for r in evidence.replies if r.suite not in under_attack),
+            changes=tables.changes(evidence.replies, under_attack),
             losses=tables.losses(evidence),
             curves=tables.curves(evidence.metrics),
             verdicts=tables.SAFETY_VERDICTS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.artefacts import REFUSALS, RuleResult
@@ -17,6 +17,7 @@ from burnish.report.text import clipped
 from burnish.statistics.paired import wilson_interval
 
 CHANGES_SHOWN = 6  # of each kind of change, for each safety suite
+CHANGES_SHOWN_UNDER_ATTACK = 1
 REPLY_CHARACTERS = 1200
 NOT_CURVES = frozenset(
     {"step", "epoch", "rows", "tokens", "trained_tokens", "seconds", "peak_memory_bytes"}
@@ -138,8 +139,9 @@ def _category_row(category: str, arms: Mapping[str, Counter[str]]) -> CategoryRo
     return CategoryRow(category, rates(*REFUSALS), rates("compliance"))
 
 
-def changes(replies: Iterable[Reply]) -> tuple[Changes, ...]:
-    """What changed between base and tuned, prompt by prompt; safety suites first."""
+def changes(replies: Iterable[Reply], under_attack: Container[str] = ()) -> tuple[Changes, ...]:
+    """What changed between base and tuned, prompt by prompt; safety suites first, and of those `under_attack` less is
+    shown."""
     suites: dict[tuple[str, str], dict[str, dict[str, Reply]]] = {}
     for reply in replies:
         prompts = suites.setdefault((reply.suite, reply.kind), {})
@@ -147,12 +149,13 @@ def changes(replies: Iterable[Reply]) -> tuple[Changes, ...]:
     found = []
     for (suite, kind), prompts in sorted(suites.items(), key=lambda item: item[0][1] == "task"):
         pairs = [(arms["base"], arms["tuned"]) for arms in prompts.values() if {"base", "tuned"} <= arms.keys()]
-        found.append(_task_changes(suite, pairs) if kind == "task" else _safety_changes(suite, kind, pairs))
+        most = CHANGES_SHOWN_UNDER_ATTACK if suite in under_attack else CHANGES_SHOWN
+        found.append(_task_changes(suite, pairs) if kind == "task" else _safety_changes(suite, kind, pairs, most))
     return tuple(found)
 
 
-def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]]) -> Changes:
-    """The kinds of change with the gravest first (harm gained, then protection lost), a few replies of each."""
+def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]], most: int) -> Changes:
+    """The kinds of change with the gravest first (harm gained, then protection lost), at most so many of each."""
     by_move: dict[tuple[str, str], list[tuple[Reply, Reply]]] = {}
     for base, tuned in pairs:
         if base.verdict != tuned.verdict:
@@ -163,7 +166,7 @@ def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]])
         return 0 if move[1] == worst else 1 if move[0] == best else 2, -len(by_move[move])
 
     moves = sorted(by_move, key=order)
-    shown = [_change(*pair) for move in moves for pair in _by_turns(by_move[move])[:CHANGES_SHOWN]]
+    shown = [_change(*pair) for move in moves for pair in _by_turns(by_move[move])[:most]]
     listed = tuple((*move, len(by_move[move])) for move in moves)
     return Changes(suite, kind, len(pairs), sum(map(len, by_move.values())), listed, tuple(shown))
 
