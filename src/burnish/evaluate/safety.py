@@ -58,7 +58,8 @@ def judge_suite(suite: AskedSuite, arm: Arm, replies: Samples, judge: Judge) -> 
     """Judge every reply; the row of a prompt is that of its gravest sample, the first of those that are equally
     grave."""
     judged = [judged_apart(judge, suite.prompts, [reply.text for reply in sample]) for sample in replies]
-    responses, traces = [], []
+    responses: list[Mapping[str, Any]] = []
+    traces: list[Mapping[str, str]] = []
     chosen: list[Verdict] = []
     for place in range(len(suite.prompts)):
         verdicts = [verdicts[place] for verdicts, _ in judged]
@@ -72,7 +73,9 @@ def judge_suite(suite: AskedSuite, arm: Arm, replies: Samples, judge: Judge) -> 
     if traces:
         seen = sorted(Counter(row["verdict"] for row in traces).items())
         say(f"{suite.name}, {arm}, thoughts: " + ", ".join(f"{count} {verdict}" for verdict, count in seen))
-    every = Counter(verdict for verdicts, _ in judged for verdict in verdicts) if suite.samples > 1 else Counter()
+    every: Counter[str] = Counter()
+    if suite.samples > 1:
+        every.update(verdict for verdicts, _ in judged for verdict in verdicts)
     result = SuiteResult(
         suite=suite.name,
         kind=suite.kind,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -32,7 +33,8 @@ def template_families(texts: Sequence[str], alike: float = ALIKE) -> list[str]:
         return []
     grams = _grams(texts)
     sizes = np.asarray(grams.sum(axis=1)).ravel()
-    rows, columns = [], []
+    rows: list[NDArray[np.int64]] = []
+    columns: list[NDArray[np.int64]] = []
     for start in range(0, len(texts), _BLOCK):
         shared = coo_array(grams[start : start + _BLOCK] @ grams.T)
         one, other = shared.row + start, shared.col
@@ -52,7 +54,8 @@ def template_families(texts: Sequence[str], alike: float = ALIKE) -> list[str]:
 def _grams(texts: Sequence[str]) -> csr_array:
     """Which pairs of neighbouring words each text has: (texts, pairs), 0 or 1, float64."""
     numbers: dict[tuple[str, str], int] = {}
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for index, text in enumerate(texts):
         words = ["", *("0" if word.isdigit() else word for word in _WORD.findall(text.lower())), ""]
         for pair in set(pairwise(words)):
