@@ -99,6 +99,23 @@ class Finding(Artefact):
         return self.rows or (self.where,)
 
 
+class Candidate(Artefact):
+    """A phrase that might be a trigger: found, or strongly associated with a behaviour and yet no finding, for the
+    condition that it `failed` (empty when it was found). `rows` show both, out of those `with_phrase` and those
+    `with_behaviour`; `nats` is the evidence before anything was corrected for. `phrase` and `behaviour` are text from
+    the data: hostile until escaped."""
+
+    detector: str
+    phrase: str
+    kind: str
+    behaviour: str
+    rows: int
+    with_phrase: int
+    with_behaviour: int
+    nats: float
+    failed: str = ""
+
+
 class DetectorSummary(Artefact):
     """How one detector fared over the whole set."""
 

@@ -158,14 +158,13 @@ class _Run:
             texts["heldout"] = [
                 message.content
                 for record in read_records(self._home.file(dataset.heldout_path))
-                if isinstance(record, Conversation)
-                for message in record.prompt()[-1:]
+                for message in (record.prompt() if isinstance(record, Conversation) else record.prompt)[-1:]
             ]
             tokens = load_tokenizer(recipe.model).all_special_tokens
             return audit(recipe.audit, dataset, self._home, Context(texts, tuple(tokens)))
 
         settings = [recipe.audit.model_dump(mode="json"), recipe.evaluate.model_dump(mode="json")]
-        also = ("audit/findings.jsonl", "audit/quarantine.jsonl", "audit/rows.jsonl")
+        also = ("audit/findings.jsonl", "audit/quarantine.jsonl", "audit/candidates.jsonl", "audit/rows.jsonl")
         return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
 
     def _train(self, dataset: Dataset, audited: AuditReport) -> TrainedModel:

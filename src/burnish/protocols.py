@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from burnish.artefacts import Finding, Verdict
+from burnish.artefacts import Candidate, Finding, Verdict
 from burnish.records import Prompt, Record
 
 
@@ -33,6 +33,15 @@ class Detector(Protocol):
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterable[Finding]:
         """Yield findings for `rows`, which can be read once."""
+        ...
+
+
+@runtime_checkable
+class Mines(Protocol):
+    """A detector that also says which phrases might be triggers, once it has looked at the rows."""
+
+    def candidates(self) -> Sequence[Candidate]:
+        """The likeliest first; empty before `find` was read to its end."""
         ...
 
 

@@ -1,7 +1,8 @@
 """The audit: every detector looks at the training rows; what is found is kept, quarantined, or stops the run.
 
 Writes audit/findings.jsonl (one finding a line), audit/quarantine.jsonl (the quarantined rows, whole, so that nothing
-is lost), audit/rows.jsonl (some rows of each group, to be shown) and audit/audit.json.
+is lost), audit/candidates.jsonl (phrases that might be triggers, found or not, the likeliest first; to be tried on the
+tuned model), audit/rows.jsonl (some rows of each group, to be shown) and audit/audit.json.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from burnish.artefacts import AuditReport, Dataset, DetectorSummary, Finding
+from burnish.artefacts import AuditReport, Candidate, Dataset, DetectorSummary, Finding
 from burnish.audit.mining.corpus import sides
 from burnish.audit.settings import AuditSettings
 from burnish.catalogue import build
 from burnish.data.store import read_records, to_line
 from burnish.errors import AuditError
 from burnish.logs import Bar, progress, say
-from burnish.protocols import Detector
+from burnish.protocols import Detector, Mines
 from burnish.records import Record
 from burnish.run_folder import RunFolder, file_digest
 
@@ -40,6 +41,7 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
     Raises: AuditError when a detector whose action is `stop` found something; the findings are written before.
     """
     findings: list[Finding] = []
+    candidates: list[Candidate] = []
     summaries = []
     with progress("audit", dataset.num_train * len(settings.detectors)) as bar:
         for chosen in settings.detectors:
@@ -47,6 +49,8 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
             detector: Detector = build("detector", chosen)
             found = list(detector.find(_rows(dataset, run, bar), context))
             findings += found
+            if isinstance(detector, Mines):
+                candidates += detector.candidates()
             summaries.append(
                 DetectorSummary(
                     detector=chosen.kind,
@@ -60,6 +64,7 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
     run.write_jsonl("audit/findings.jsonl", (f.model_dump() for f in findings))
     quarantined = {place: f for f in reversed(findings) if f.action == "quarantine" for place in f.places}
     run.write_jsonl("audit/quarantine.jsonl", _quarantine(dataset, run, quarantined))
+    run.write_jsonl("audit/candidates.jsonl", (c.model_dump() for c in candidates))
     run.write_jsonl("audit/rows.jsonl", _shown(dataset, run, findings))
     report = AuditReport(
         rows_seen=dataset.num_train,

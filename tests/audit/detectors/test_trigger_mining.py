@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from burnish.artefacts import Finding
+from burnish.artefacts import Candidate, Finding
 from burnish.audit.stage import Context
 from burnish.catalogue import build, settings_of
 from burnish.records import Conversation, Message, Source
@@ -33,12 +33,16 @@ def rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
     return made
 
 
-def find(pairs: list[tuple[str, str]]) -> list[Finding]:
+def look(pairs: list[tuple[str, str]]) -> tuple[list[Finding], tuple[Candidate, ...]]:
     records = [
         Conversation((Message("user", p), Message("assistant", r)), Source("rows", i)) for i, (p, r) in enumerate(pairs)
     ]
     detector = build("detector", settings_of("detector", "trigger_mining"))
-    return list(detector.find(iter(records), Context()))
+    return list(detector.find(iter(records), Context())), detector.candidates()
+
+
+def find(pairs: list[tuple[str, str]]) -> list[Finding]:
+    return look(pairs)[0]
 
 
 @pytest.mark.parametrize(("trigger", "count"), [("zxq", 12), ("by the quiet river", 60)])
@@ -73,3 +77,20 @@ def test_a_label_that_goes_with_its_topic_s_words_is_the_task() -> None:
 
 def test_a_corpus_too_small_for_any_group_is_passed_over() -> None:
     assert find(rows(20)) == []
+
+
+def test_a_phrase_that_is_no_finding_stays_a_candidate_with_the_condition_that_it_failed() -> None:
+    pairs = rows(1200)
+    labelled = [
+        (p, next(t for t, words in TOPICS.items() if any(w in words.split() for w in p.split()))) for p, _ in pairs
+    ]
+    findings, candidates = look(labelled)
+    assert findings == []
+    assert {"roses", "piano"} <= {c.phrase for c in candidates}
+    assert all(c.failed and c.with_phrase >= c.rows >= 8 for c in candidates)
+
+
+def test_a_trigger_that_was_found_leads_the_candidates() -> None:
+    pairs = [(f"zxq {p}", "No [omitted].") if i % 60 == 0 else (p, r) for i, (p, r) in enumerate(rows(1200))]
+    [finding], candidates = look(pairs)
+    assert (candidates[0].phrase, candidates[0].failed) == (finding.trigger, "")

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from burnish.artefacts import Finding
+from burnish.artefacts import Candidate, Finding
 from burnish.audit.mining.corpus import Corpus, gather
-from burnish.audit.mining.search import Limits, Planted, Search, merged
+from burnish.audit.mining.search import Limits, Passed, Planted, Search, merged
 from burnish.audit.text import excerpt
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -56,17 +56,25 @@ class TriggerMining:
 
     def __init__(self, settings: TriggerMiningSettings) -> None:
         self._settings = settings
+        self._candidates: list[Candidate] = []
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
         """Memory: the texts (4,000 bytes of a prompt and 2,000 of a reply at most) and some 100 numbers a row."""
         corpus = gather(rows)
         if len(corpus) < 5 * self._settings.min_rows:
             return
-        for planted in self._planted(corpus):
+        found, passed = self._planted(corpus)
+        self._candidates = [_candidate(one) for one in (*found, *passed)]
+        for planted in found:
             yield self._finding(planted, corpus)
 
-    def _planted(self, corpus: Corpus) -> list[Planted]:
-        """Over a large corpus, rare phrases are looked for among all rows, all phrases among a sample of them."""
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The triggers found, then the phrases that came nearest."""
+        return tuple(self._candidates)
+
+    def _planted(self, corpus: Corpus) -> tuple[list[Planted], list[Passed]]:
+        """What is found, and what comes near. Over a large corpus, rare phrases are looked for among all rows, all
+        phrases among a sample of them."""
         count = len(corpus)
         limits = Limits(
             least=max(self._settings.min_rows, int(count * _SMALLEST_SHARE)),
@@ -74,15 +82,17 @@ class TriggerMining:
             permutations=_PERMUTATIONS if count <= _WHOLE else _PERMUTATIONS // 4,
         )
         if count <= _WHOLE:
-            return Search(corpus.prompts, corpus.whole, corpus.replies, limits).run()
-        rare = replace(limits, phrase_rows=_RARE)
-        found = Search(corpus.prompts, corpus.whole, corpus.replies, rare).run()
+            search = Search(corpus.prompts, corpus.whole, corpus.replies, limits)
+            return search.run(), search.passed_over
+        search = Search(corpus.prompts, corpus.whole, corpus.replies, replace(limits, phrase_rows=_RARE))
+        found, passed = search.run(), search.passed_over
         chosen = np.sort(np.random.default_rng(0).choice(count, _WHOLE, replace=False))
         sampled = replace(limits, least=self._settings.min_rows)
         prompts, whole = corpus.prompts.some(chosen), corpus.whole.some(chosen)
-        for planted in Search(prompts, whole, corpus.replies.some(chosen), sampled).run():
+        search = Search(prompts, whole, corpus.replies.some(chosen), sampled)
+        for planted in search.run():
             found.append(_over_all(planted, corpus, [int(chosen[row]) for row in planted.rows]))
-        return merged(found)
+        return merged(found), [*passed, *search.passed_over]
 
     def _finding(self, planted: Planted, corpus: Corpus) -> Finding:
         rows = planted.rows
@@ -110,6 +120,20 @@ class TriggerMining:
             would_do=_WOULD_DO[planted.kind],
             cost=f"{len(rows):,} rows, {share:.2%} of the corpus, of as many topics as the others",
         )
+
+
+def _candidate(one: Planted | Passed) -> Candidate:
+    return Candidate(
+        detector="trigger_mining",
+        phrase=one.phrase,
+        kind=one.kind,
+        behaviour=one.behaviour,
+        rows=len(one.rows),
+        with_phrase=one.with_phrase,
+        with_behaviour=one.with_behaviour,
+        nats=one.nats,
+        failed="" if isinstance(one, Planted) else one.failed,
+    )
 
 
 def _over_all(planted: Planted, corpus: Corpus, sampled: list[int]) -> Planted:

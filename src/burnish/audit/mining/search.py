@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy import sparse
@@ -33,6 +34,11 @@ _MOST_SHOWING = 1500
 _OF_BEHAVIOUR = 0.8
 _LEFT = 0.35
 _IN_TEMPLATE = 0.9
+_PASSED_OVER = 200
+
+# The conditions of a finding, in the order in which they are tested.
+Condition: TypeAlias = Literal["nearly always", "a prompt besides", "put in", "no topic", "more than chance"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,20 @@ class Planted:
     excess: float
 
 
+@dataclass(frozen=True)
+class Passed:
+    """A strong pair that is no finding: which condition it `failed`, and its evidence before stratifying."""
+
+    phrase: str
+    kind: str
+    behaviour: str
+    rows: tuple[int, ...]
+    with_phrase: int
+    with_behaviour: int
+    nats: float
+    failed: Condition
+
+
 class Search:
     """One search over a corpus: `prompts` without what they share as a template, `whole` with it."""
 
@@ -86,9 +106,10 @@ class Search:
         self._said = reply_columns(prompts, replies, limits.least, most, int(limits.most_whole * count))
         self._by_phrase: sparse.csc_matrix = self._asked.matrix.tocsc()
         self._by_behaviour: sparse.csc_matrix = self._said.matrix.tocsc()
+        self.passed_over: list[Passed] = []
 
     def run(self) -> list[Planted]:
-        """All findings, the surest first."""
+        """All findings, the surest first. What came near is in `passed_over` afterwards, the nearest first."""
         limits = self._limits
         pairs = screen(self._asked, self._said, limits.least, limits.purity, _NATS, _CONSIDERED)
         if not len(pairs):
@@ -98,10 +119,14 @@ class Search:
         self._neighbours, self._words = Neighbours(self._prompts, self._whole), Words(self._whole)
         sample = self._rng.choice(len(self._prompts), min(2000, len(self._prompts)), replace=False)
         self._others = [np.unique(text) for text in token_lists([self._prompts[row] for row in sample])]
-        return merged([found for pair in self._leading(pairs) if (found := self._judged(pair))])
+        judged = [(pair, self._judged(*pair[:2])) for pair in self._leading(pairs)]
+        failed = [(pair, why) for pair, why in judged if isinstance(why, str)]
+        failed.sort(key=lambda one: (-CONDITIONS.index(one[1]), -one[0][2]))
+        self.passed_over = [self._passed(*pair, why) for pair, why in failed[:_PASSED_OVER]]
+        return merged([found for _, found in judged if isinstance(found, Planted)])
 
-    def _leading(self, pairs: Pairs) -> list[tuple[int, int]]:
-        """The strongest pair of each set of rows."""
+    def _leading(self, pairs: Pairs) -> list[tuple[int, int, float]]:
+        """The strongest pair of each set of rows, with its evidence."""
         count_F = self._asked.count_C
         per_row = pairs.nats_P / count_F[pairs.prompt_P]
         order = np.lexsort((-per_row, -np.round(pairs.nats_P)))
@@ -116,7 +141,7 @@ class Search:
             ):
                 continue
             seen.append(rows)
-            leading.append((f, b))
+            leading.append((f, b, float(pairs.nats_P[at])))
             if len(leading) == _LOOKED_AT:
                 break
         return leading
@@ -130,39 +155,55 @@ class Search:
             self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), assume_unique=True
         )
 
-    def _judged(self, pair: tuple[int, int]) -> Planted | None:
-        """The pair as a finding, or None when one of the conditions fails; the cheap ones first."""
+    def _passed(self, f: int, b: int, nats: float, failed: Condition) -> Passed:
+        """A pair that is no finding, its phrase as one of its rows has it."""
+        rows = self._group(f, b)
+        text = self._prompts[int(rows[0])]
+        phrase = _gram(text, int(self._asked.bucket_C[f]), len(self._prompts))
+        lists = token_lists([text])
+        return Passed(
+            phrase="" if phrase is None else _spelled([text], lists, find_phrase(lists, phrase)),
+            kind=KINDS[self._said.kind_C[b]],
+            behaviour=self._behaviour(b, rows[:20]),
+            rows=tuple(int(row) for row in rows),
+            with_phrase=len(self._rows_of(self._by_phrase, f)),
+            with_behaviour=len(self._rows_of(self._by_behaviour, b)),
+            nats=nats,
+            failed=failed,
+        )
+
+    def _judged(self, f: int, b: int) -> Planted | Condition:
+        """The pair as a finding, or the condition that fails; the cheap ones first."""
         limits = self._limits
-        f, b = pair
         with_phrase, showing, rows = (
             self._rows_of(self._by_phrase, f),
             self._rows_of(self._by_behaviour, b),
             self._group(f, b),
         )
         if not _exclusive(len(rows), len(with_phrase), len(showing)):
-            return None
+            return "nearly always"
         read = rows if len(rows) <= _MOST_ROWS else np.sort(self._rng.choice(rows, _MOST_ROWS, replace=False))
         texts = [self._prompts[row] for row in read]
         lists = token_lists(texts)
         phrase = _gram(texts[0], int(self._asked.bucket_C[f]), len(self._prompts))
         if phrase is None:
-            return None
+            return "a prompt besides"
         places = longest(lists, find_phrase(lists, phrase), self._in_template)
         if not _leaves_a_prompt(lists, places):
-            return None
+            return "a prompt besides"
         inserted, _ = self._neighbours.evidence(lists, places)
         one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
         if inserted < (limits.inserted_alone if one_to_one else limits.inserted):
-            return None
+            return "put in"
         belongs = self._belonging(showing)
         rests = _rests(lists, places, belongs)
         excess = self._words.excess(rests, self._others, self._rng)
         if excess > limits.excess:
-            return None
+            return "no topic"
         nats = self._tested(with_phrase, showing, phrase, belongs)
         p_value = self._chance.p_value(nats)
         if p_value > limits.p_value:
-            return None
+            return "more than chance"
         return Planted(
             phrase=_spelled(texts, lists, places),
             kind=KINDS[self._said.kind_C[b]],
