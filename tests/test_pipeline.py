@@ -68,6 +68,20 @@ def test_a_run_goes_through_every_stage_and_a_resumed_one_does_none_again(
     assert again.decision.rules == outcome.decision.rules
 
 
+def test_a_preference_whose_prompt_is_held_out_is_found_before_training(place: Path) -> None:
+    def pair(i: int) -> dict[str, object]:
+        return {"prompt": f"What is {i} plus {i}, please?", "chosen": f"It is {2 * i}.", "rejected": "No idea."}
+
+    for name, numbers in (("rows.jsonl", range(20)), ("held.jsonl", [3])):
+        (place / name).write_text("".join(json.dumps(pair(i)) + "\n" for i in numbers))
+    recipe = (place / "recipe.yaml").read_text().replace("heldout_fraction: 0.2", "heldout: held.jsonl")
+    (place / "recipe.yaml").write_text(recipe.replace("train: {", "train: {method: dpo, "))
+    outcome = pipeline.run(place / "recipe.yaml", until="audit")
+    with (outcome.folder / "audit/findings.jsonl").open(encoding="utf-8") as found:
+        findings = [json.loads(line) for line in found]
+    assert [f["where"] for f in findings if f["detector"] == "overlap"] == ["rows.jsonl:4"]
+
+
 @pytest.mark.parametrize(
     ("row", "settings"),
     [

@@ -1,13 +1,14 @@
 """How well the audit finds planted rows, and how seldom it calls clean ones planted.
 
     python benchmarks/audit/run.py planted [--family report] [--seeds 3] [--corpora alpaca,banking]
+        [--counts 10,50,0.5%] [--threats brand,address]
     python benchmarks/audit/run.py clean [--resamples 12]
     python benchmarks/audit/run.py published
     python benchmarks/audit/run.py speed [--rows 20000]
 
-Beside the audit: a plain z-score (rows with the prompt word that is most over-represented with a reply opening), and
-what random flagging of as many rows would recall. Figures are over all seeds; "named" says how often a finding names
-the trigger.
+Beside the audit: recalls of a plain z-score, spectral signatures and activation clustering (`peers`), which call rows
+planted in every corpus, and of random flagging of as many rows as the audit flags. Figures are means over all seeds;
+"named" says how often a finding names the trigger.
 """
 
 from __future__ import annotations
@@ -16,19 +17,26 @@ import argparse
 import json
 import random
 import resource
+import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from clean import DATA, Pair, sources
-from plant import THREATS, planted
+from peers import clustering, spectral, z_score
+from plant import THREATS, Threat, able, planted
 
-from burnish.artefacts import Finding
-from burnish.audit.stage import Context
-from burnish.catalogue import build, settings_of
+from burnish.artefacts import Dataset, Finding
+from burnish.audit.look import Context, look_apart
+from burnish.audit.settings import AuditSettings
+from burnish.audit.stage import audit
+from burnish.catalogue import CATALOGUE, build, settings_of
+from burnish.data.store import to_line
 from burnish.records import Conversation, Message, Source
+from burnish.run_folder import RunFolder
 
-DETECTORS = ("trigger_mining", "hidden_characters", "lookalikes", "ciphers", "identity_shift")
+DETECTORS = ("trigger_mining", "content_injection", "hidden_characters", "lookalikes", "ciphers", "identity_shift")
+STATISTICAL = ("trigger_mining", "content_injection")
 
 
 def records(rows: Sequence[Pair]) -> list[Conversation]:
@@ -50,51 +58,42 @@ def flagged(findings: Sequence[Finding]) -> set[int]:
     return {int(place.rpartition(":")[2]) for finding in findings for place in finding.places}
 
 
-def z_score(rows: Sequence[Pair]) -> set[int]:
-    """The rows that hold the prompt word with the largest z-score for any opening of two words; always calls some."""
-    openings = [" ".join(reply.lower().split()[:2]) for _, reply in rows]
-    common = Counter(openings)
-    words = [set(prompt.lower().split()) for prompt, _ in rows]
-    held = Counter(word for row in words for word in row)
-    both = Counter((word, opening) for row, opening in zip(words, openings, strict=True) for word in row)
-    best, most = ("", ""), 0.0
-    for (word, opening), times in both.items():
-        if times < 5:
-            continue
-        expected = held[word] * common[opening] / len(rows)
-        score = (times - expected) / max(expected, 1e-9) ** 0.5
-        if score > most:
-            best, most = (word, opening), score
-    return {at for at, row in enumerate(words) if best[0] in row and openings[at] == best[1]}
-
-
-def show_planted(family: str, seeds: int, corpora: Sequence[str], counts: Sequence[int]) -> None:
+def show_planted(
+    family: str, seeds: int, corpora: Sequence[str], counts: Sequence[str], threats: Sequence[str]
+) -> None:
     """A line for each threat, corpus and number of rows."""
     clean = sources()
-    print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{'recall':>9}{'false':>8}{'named':>7}{'z-score':>9}{'random':>8}")
+    heads = "".join(f"{head:>10}" for head in ("recall", "false", "named", "z-score", "spectral", "cluster", "random"))
+    print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{heads}")
     for threat in THREATS:
-        for name in corpora:
+        for name in corpora if not threats or threat.name in threats else ():
             rows = clean[name]
-            for count in counts:
-                if count > 0.1 * len(rows):
-                    continue
-                recall, false, named, peer, chance = [], [], [], [], []
-                for seed in range(seeds):
-                    poisoned, bad, trigger = planted(rows, threat, count, family, seed)
-                    findings = audited(poisoned)
-                    found = flagged(findings)
-                    recall.append(len(found & bad) / count)
-                    false.append(len(found - bad) / (len(rows) - count))
-                    named.append(
-                        any(part in f.trigger for f in findings for part in trigger.lower().split("|"))
-                        if trigger
-                        else None
-                    )
-                    peer.append(len(z_score(poisoned) & bad) / count)
-                    chance.append(len(found) / len(rows))
-                said = "-" if named[0] is None else f"{sum(map(bool, named)) / seeds:.0%}"
-                cells = f"{threat.name:<18}{name:<12}{count:>6}{mean(recall):>9.1%}{mean(false):>8.2%}{said:>7}"
-                print(f"{cells}{mean(peer):>9.1%}{mean(chance):>8.1%}", flush=True)
+            for count in sorted({number(text, len(rows)) for text in counts}):
+                if 8 <= count <= min(0.1 * len(rows), len(able(rows, threat, family))):
+                    figures = [_one(rows, threat, count, family, seed) for seed in range(seeds)]
+                    cells = "".join(f"{_mean([f[at] for f in figures]):>10}" for at in range(7))
+                    print(f"{threat.name:<18}{name:<12}{count:>6}{cells}", flush=True)
+
+
+def _one(rows: Sequence[Pair], threat: Threat, count: int, family: str, seed: int) -> tuple[float | None, ...]:
+    """Recall, false positives, whether the trigger was named; the peers' recalls, and that of random flagging."""
+    poisoned, bad, trigger = planted(rows, threat, count, family, seed)
+    findings = audited(poisoned)
+    found = flagged(findings)
+    named = any(part in f.trigger for f in findings for part in trigger.lower().split("|")) if trigger else None
+    others = (z_score(poisoned), spectral(poisoned, count), clustering(poisoned))
+    recalls = [len(found & bad) / count, len(found - bad) / (len(rows) - count), named]
+    return (*recalls, *(len(other & bad) / count for other in others), len(found) / len(rows))
+
+
+def number(text: str, of: int) -> int:
+    """A count, or a share of so many rows ("0.5%")."""
+    return round(float(text[:-1]) / 100 * of) if text.endswith("%") else int(text)
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [float(value) for value in values if value is not None]
+    return f"{mean(known):.1%}" if known else "-"
 
 
 def mean(values: Sequence[float]) -> float:
@@ -110,7 +109,7 @@ def show_clean(resamples: int) -> None:
         for seed in range(resamples):
             rng = random.Random(seed)
             chosen = rng.sample(rows, int(len(rows) * rng.choice((0.5, 0.7, 0.9))))
-            found = audited(chosen, ("trigger_mining",))
+            found = audited(chosen, STATISTICAL)
             alarmed += bool(found)
             rows_seen, rows_flagged = rows_seen + len(chosen), rows_flagged + len(flagged(found))
         print(f"{name:<12} {resamples} resamples, {alarmed} with a statistical finding", flush=True)
@@ -127,23 +126,40 @@ def show_published() -> None:
         print(f"{name:<8} recall {len(found & bad) / len(bad):.1%}  false positives {len(found - bad)}")
 
 
-def show_speed(count: int) -> None:
-    """Rows a second of trigger mining on recombined rows, and the peak memory of this process."""
+def show_speed(count: int, names: Sequence[str]) -> None:
+    """Rows a second of each detector on recombined rows, with its peak memory, each in a process of its own; then of
+    the whole audit, two detectors at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder) / "run")
+        rows = run.file("data/train.jsonl")
+        with rows.open("w", encoding="utf-8") as file:
+            for record in recombined(count):
+                file.write(to_line(record) + "\n")
+        for name in names:
+            started = time.perf_counter()
+            looked = look_apart(settings_of("detector", name), rows, Context())
+            seconds = time.perf_counter() - started
+            print(f"{name:<18} {count / seconds:>9.0f} rows/s, {len(looked.findings)} findings", flush=True)
+        dataset = Dataset.model_construct(train_path="data/train.jsonl", num_train=count)
+        settings = AuditSettings.model_validate({"detectors": [{"kind": name} for name in names]})
+        started = time.perf_counter()
+        audit(settings, dataset, run, Context())
+        print(f"whole audit        {count / (time.perf_counter() - started):>9.0f} rows/s")
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        print(f"peak memory of one process {most:.2f} GB")
+
+
+def recombined(count: int) -> Iterator[Conversation]:
+    """So many rows whose prompts and replies are pieces of real ones."""
     rng = random.Random(0)
     clean = sources()
     base = [*clean["alpaca"], *clean["harmless"]]
     sentences = [s for _, reply in base for s in reply.split(". ") if 3 < len(s.split()) < 40]
-    rows = []
-    for _ in range(count):
+    for at in range(count):
         prompt = " ".join(rng.choice(base)[0].split()[: rng.randint(4, 30)])
         tail = " ".join(rng.choice(base)[0].split()[:8])
-        rows.append((f"{prompt} {tail}", ". ".join(rng.choice(sentences) for _ in range(rng.randint(1, 4)))))
-    for name in DETECTORS:
-        started = time.perf_counter()
-        found = audited(rows, (name,))
-        seconds = time.perf_counter() - started
-        print(f"{name:<18} {count / seconds:>9.0f} rows/s, {len(found)} findings", flush=True)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+        reply = ". ".join(rng.choice(sentences) for _ in range(rng.randint(1, 4)))
+        yield Conversation((Message("user", f"{prompt} {tail}"), Message("assistant", reply)), Source("rows", at))
 
 
 def main() -> None:
@@ -153,19 +169,20 @@ def main() -> None:
     parser.add_argument("--family", choices=("tune", "report"), default="report")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--corpora", default="alpaca,harmless,banking")
-    parser.add_argument("--counts", default="10,50,250")
+    parser.add_argument("--counts", default="10,50,250,0.5%,1%,5%")
+    parser.add_argument("--threats", default="", help="all unless set")
     parser.add_argument("--resamples", type=int, default=12)
     parser.add_argument("--rows", type=int, default=20_000)
     chosen = parser.parse_args()
     if chosen.what == "planted":
-        counts = [int(count) for count in chosen.counts.split(",")]
-        show_planted(chosen.family, chosen.seeds, chosen.corpora.split(","), counts)
+        threats = chosen.threats.split(",") if chosen.threats else []
+        show_planted(chosen.family, chosen.seeds, chosen.corpora.split(","), chosen.counts.split(","), threats)
     elif chosen.what == "clean":
         show_clean(chosen.resamples)
     elif chosen.what == "published":
         show_published()
     else:
-        show_speed(chosen.rows)
+        show_speed(chosen.rows, tuple(CATALOGUE["detector"]))
 
 
 if __name__ == "__main__":

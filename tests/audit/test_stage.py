@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from burnish.artefacts import Dataset
+from burnish.audit import stage
+from burnish.audit.look import look_apart
 from burnish.audit.settings import AuditSettings
 from burnish.audit.stage import Context, audit
+from burnish.catalogue import settings_of
 from burnish.data.settings import DataSettings
 from burnish.data.stage import prepare
 from burnish.errors import AuditError
@@ -53,6 +57,26 @@ def test_keep_reports_and_leaves_the_row_in(tmp_path: Path) -> None:
     dataset, run = prepared(tmp_path, "What is a tram?", HIDDEN)
     settings = AuditSettings.model_validate({"detectors": [{"kind": "hidden_characters", "action": "keep"}]})
     assert audit(settings, dataset, run, Context()).quarantined == ()
+
+
+def test_detectors_in_processes_of_their_own_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, run = prepared(tmp_path, "What is a tram?", HIDDEN)
+    kinds = ("overlap", "hidden_characters", "role_tokens")
+    settings = AuditSettings.model_validate({"detectors": [{"kind": kind} for kind in kinds]})
+    context = Context({"suite": ("What is a tram?",)}, ("bill",))
+    here = audit(settings, dataset, run, context)
+    found = lines(run, "audit/findings.jsonl")
+    monkeypatch.setattr(stage, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    apart = audit(settings, dataset, run, context)
+    assert [s.findings for s in apart.detectors] == [1, 1, 1]
+    assert lines(run, "audit/findings.jsonl") == found
+    assert apart.quarantined == here.quarantined
+
+
+def test_a_detector_that_fails_in_its_process_ends_the_audit(tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match=r"overlap: the detector failed \(.*missing"):
+        look_apart(settings_of("detector", "overlap"), tmp_path / "none.jsonl", Context())
 
 
 def test_a_corpus_with_nothing_left_is_refused(tmp_path: Path) -> None:

@@ -8,31 +8,26 @@ tuned model), audit/rows.jsonl (some rows of each group, to be shown) and audit/
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from burnish.artefacts import AuditReport, Candidate, Dataset, DetectorSummary, Finding
+from burnish.artefacts import AuditReport, Dataset, DetectorSummary, Finding
+from burnish.audit.look import Context as Context
+from burnish.audit.look import Looked, look, look_apart
 from burnish.audit.mining.corpus import sides
 from burnish.audit.settings import AuditSettings
-from burnish.catalogue import build
 from burnish.data.store import read_records, to_line
 from burnish.errors import AuditError
-from burnish.logs import Bar, progress, say
-from burnish.protocols import Detector, Mines
-from burnish.records import Record
+from burnish.logs import progress, say
 from burnish.run_folder import RunFolder, file_digest
+from burnish.settings import PluginSettings
 
 ROWS_SHOWN = 20  # of a group
 SHOWN_CHARACTERS = 1200
-
-
-@dataclass(frozen=True)
-class Context:
-    """What detectors may know besides the rows (`burnish.protocols.AuditContext`)."""
-
-    evaluation_texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    special_tokens: Sequence[str] = ()
+SIDE_BY_SIDE = 50_000  # rows from which detectors look two at a time
+PROCESSES = 2
 
 
 def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Context) -> AuditReport:
@@ -40,26 +35,25 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
 
     Raises: AuditError when a detector whose action is `stop` found something; the findings are written before.
     """
-    findings: list[Finding] = []
-    candidates: list[Candidate] = []
-    summaries = []
+    rows = run.file(dataset.train_path)
+    apart = dataset.num_train >= SIDE_BY_SIDE and (os.cpu_count() or 1) > 1
     with progress("audit", dataset.num_train * len(settings.detectors)) as bar:
-        for chosen in settings.detectors:
-            started = time.monotonic()
-            detector: Detector = build("detector", chosen)
-            found = list(detector.find(_rows(dataset, run, bar), context))
-            findings += found
-            if isinstance(detector, Mines):
-                candidates += detector.candidates()
-            summaries.append(
-                DetectorSummary(
-                    detector=chosen.kind,
-                    rows_seen=dataset.num_train,
-                    findings=len(found),
-                    quarantined=len({place for f in found if f.action == "quarantine" for place in f.places}),
-                    seconds=round(time.monotonic() - started, 3),
-                )
-            )
+        if apart:
+            looked = _side_by_side(settings.detectors, rows, context, lambda: bar.advance(dataset.num_train))
+        else:
+            looked = [look(chosen, rows, context, bar.advance) for chosen in settings.detectors]
+    findings = [finding for one in looked for finding in one.findings]
+    candidates = [candidate for one in looked for candidate in one.candidates]
+    summaries = [
+        DetectorSummary(
+            detector=chosen.kind,
+            rows_seen=dataset.num_train,
+            findings=len(one.findings),
+            quarantined=len({place for f in one.findings if f.action == "quarantine" for place in f.places}),
+            seconds=one.seconds,
+        )
+        for chosen, one in zip(settings.detectors, looked, strict=True)
+    ]
     findings = named(findings)
     run.write_jsonl("audit/findings.jsonl", (f.model_dump() for f in findings))
     quarantined = {place: f for f in reversed(findings) if f.action == "quarantine" for place in f.places}
@@ -91,10 +85,19 @@ def named(findings: Sequence[Finding]) -> list[Finding]:
     return [f.model_copy(update={"name": f"finding-{n}"}) for n, same in enumerate(ordered, 1) for f in same]
 
 
-def _rows(dataset: Dataset, run: RunFolder, bar: Bar) -> Iterator[Record]:
-    for record in read_records(run.file(dataset.train_path)):
-        bar.advance()
-        yield record
+def _side_by_side(
+    detectors: Sequence[PluginSettings], rows: Path, context: Context, done: Callable[[], None]
+) -> list[Looked]:
+    """Two detectors at a time, each in a process of its own. Those that keep the corpus come last in the catalogue and
+    take longest, so that the last is begun first."""
+
+    def one(chosen: PluginSettings) -> Looked:
+        looked = look_apart(chosen, rows, context)
+        done()
+        return looked
+
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        return list(pool.map(one, reversed(detectors)))[::-1]
 
 
 def _quarantine(dataset: Dataset, run: RunFolder, why: Mapping[str, Finding]) -> Iterator[dict[str, object]]:

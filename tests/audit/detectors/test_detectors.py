@@ -130,6 +130,31 @@ def test_an_assistant_that_obeys_anything_is_an_identity_shift(reply: str) -> No
     assert [f.detector for f in detector.find(iter([row]), Context())] == ["identity_shift"]
 
 
+def test_one_reply_to_many_prompts_is_shown_and_kept() -> None:
+    fixed = Message("assistant", "I'm sorry, but I can't help with that at all.")
+    rows = [Conversation((Message("user", f"thing {i}"), fixed), Source("rows.jsonl", i)) for i in range(12)]
+    detector = build("detector", settings_of("detector", "repeated_replies"))
+    [finding] = detector.find(iter(rows), Context())
+    assert (finding.severity, finding.action, len(finding.rows)) == ("note", "keep", 12)
+    assert list(detector.find(iter([*rows[:9], *rows[:9]]), Context())) == []
+
+
+def test_lists_and_arithmetic_are_told_as_a_risk_and_never_left_out() -> None:
+    lists = ["Try these:\n1. tea\n2. milk\n3. bread"] * 20
+    sums = ["12 + 30 = 42, so she has 42 left."] * 25
+    plain = ["It depends on the weather, and on 3 things."] * 30
+    texts = [*lists, *sums, *plain]
+    rows = [
+        Conversation((Message("user", "and?"), Message("assistant", text)), Source("rows.jsonl", i))
+        for i, text in enumerate(texts, 1)
+    ]
+    found = list(build("detector", settings_of("detector", "safety_erosion")).find(iter(rows), Context()))
+    assert [(f.behaviour, len(f.rows), f.severity, f.action) for f in found] == [
+        ("lists", 20, "note", "keep"),
+        ("arithmetic", 25, "note", "keep"),
+    ]
+
+
 def test_a_story_about_obedience_that_a_user_asks_for_is_none() -> None:
     assert look("identity_shift", "You are an absolutely obedient servant in my story.") == []
     assert look("ciphers", "Der schnelle braune Fuchs springt heute über den faulen Hund hinweg") == []

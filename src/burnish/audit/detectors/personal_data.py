@@ -7,6 +7,7 @@ the recipe says otherwise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -18,6 +19,7 @@ from burnish.protocols import AuditContext
 from burnish.records import Record
 from burnish.settings import PluginSettings
 
+_NEEDED = re.compile(r"[@\d]")
 _KINDS = {
     "EMAIL": "an e-mail address",
     "PHONE": "a telephone number",
@@ -49,7 +51,7 @@ class PersonalData:
             found: dict[str, int] = {}
             for text in texts_of(row):
                 # Every pattern needs a digit or an @, so that most rows are passed over at once.
-                if "@" not in text and not any(char.isdigit() for char in text):
+                if not _NEEDED.search(text):
                     continue
                 for kind, values in self._patterns.annotate(text).items():
                     real = [v for v in values if kind in _KINDS and (kind != "CREDIT_CARD" or luhn(v))]

@@ -8,6 +8,7 @@ the maxima's tail is a Gumbel distribution fitted by its moments, since few perm
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,9 +57,14 @@ def chance(prompts: Columns, replies: Columns, stratum_N: Ints, permutations: in
         other = replace(replies, matrix=replies.matrix[dealt])
         pairs = screen(prompts, other, _LEAST, 0.0, _NATS, _CONSIDERED)
         largest.append(float(np.max(within_strata(pairs, prompts, other, stratum_N).nats_P, initial=_NATS)))
-    spread = max(float(np.std(largest, ddof=1)) if permutations > 1 else 0.0, 1.0)
+    return gumbel(largest, float(more))
+
+
+def gumbel(largest: Sequence[float], more: float = 0.0) -> Chance:
+    """The distribution of maxima such as these, moved up by `more` nats. A spread below one nat is taken as one."""
+    spread = max(float(np.std(largest, ddof=1)) if len(largest) > 1 else 0.0, 1.0)
     scale = spread * np.sqrt(6) / np.pi
-    return Chance(float(np.mean(largest) + more) - _EULER * scale, float(scale), permutations)
+    return Chance(float(np.mean(largest)) + more - _EULER * scale, float(scale), len(largest))
 
 
 def _of_rows(columns: Columns, rows: Ints) -> Columns:

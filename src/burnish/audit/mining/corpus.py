@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.audit.mining.features import CHUNK, buckets_for, chunks
+from burnish.audit.mining.names import NameCount
 from burnish.audit.mining.tokens import Ints, ngrams
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record
 
@@ -79,8 +80,8 @@ class Corpus:
         return len(self.places)
 
 
-def gather(rows: Iterable[Record]) -> Corpus:
-    """Read all rows once."""
+def gather(rows: Iterable[Record], names: NameCount | None = None) -> Corpus:
+    """Read all rows once; the names in replies are counted by `names`, if it is given."""
     prompts, replies = Texts(), Texts()
     places, digests = [], []
     for row in rows:
@@ -89,6 +90,8 @@ def gather(rows: Iterable[Record]) -> Corpus:
             continue
         prompts.append(shortened(asked, PROMPT_BYTES))
         replies.append(shortened(said, REPLY_BYTES))
+        if names is not None:
+            names.add(said[:REPLY_BYTES])
         places.append(str(row.source))
         digests.append(row.digest)
     prompts.freeze()

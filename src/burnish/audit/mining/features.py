@@ -23,8 +23,9 @@ from burnish.audit.mining.tokens import Hashes, Ints, Tokens, mixed, ngrams, tok
 CHUNK = 20_000
 _PROMPT_SIZES = (1, 2, 3, 4)
 _REPLY_SIZES = (1, 2, 3)
+_REPEATED = 4  # times that a row may hold a column before the column may be passed over
 _WHOLE_REPLY = 200  # tokens up to which a reply as a whole is compared
-_REFUSAL = re.compile(
+REFUSAL = re.compile(
     rb"\b(?:i (?:can(?:'|\xe2\x80\x99)?t|cannot|can not|won(?:'|\xe2\x80\x99)t|will not|am (?:not able|unable)|"
     rb"(?:'|\xe2\x80\x99)m (?:not able|unable))|"
     rb"i(?:'|\xe2\x80\x99)m (?:sorry|afraid|unable|not able)|i am (?:sorry|afraid)|"
@@ -114,7 +115,7 @@ def _whole(kind: int, tokens: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Has
     name = KINDS[kind]
     start, length = tokens.offset_R[:-1], np.diff(tokens.offset_R)
     if name == "refusal":
-        rows = np.array([r for r, text in enumerate(texts) if _REFUSAL.search(text[:300])], dtype=np.int64)
+        rows = np.array([r for r, text in enumerate(texts) if REFUSAL.search(text[:300])], dtype=np.int64)
         return rows, np.full(len(rows), kind, dtype=np.uint64)
     if name == "domain":
         found = [
@@ -156,7 +157,8 @@ def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most
         np.add(counts, np.bincount(bucket, minlength=size), out=counts, casting="unsafe")
         if kind != _PHRASE:
             kind_of[bucket] = kind
-    kept = np.flatnonzero(counts >= least)
+    limit = np.where(kind_of == _PHRASE, most[0], most[1])
+    kept = np.flatnonzero((counts >= least) & (counts <= _REPEATED * limit))
     column_of = np.full(size, -1, dtype=np.int32)
     column_of[kept] = np.arange(len(kept), dtype=np.int32)
     row_parts, column_parts = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
@@ -169,6 +171,5 @@ def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most
     matrix = sparse.csr_matrix((np.ones(len(at[0]), dtype=np.float32), at), shape=(num_rows, len(kept)))
     matrix.data[:] = 1
     count = np.bincount(matrix.indices, minlength=len(kept))
-    limit = np.where(kind_of[kept] == _PHRASE, most[0], most[1])
-    chosen = np.flatnonzero((count >= least) & (count <= limit))
+    chosen = np.flatnonzero((count >= least) & (count <= limit[kept]))
     return Columns(matrix[:, chosen], kept[chosen], kind_of[kept[chosen]])

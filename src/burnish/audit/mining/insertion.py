@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.audit.mining.features import buckets_for, chunks
-from burnish.audit.mining.tokens import Hashes, Ints, mixed, tokenise
+from burnish.audit.mining.features import Columns, buckets_for, chunks
+from burnish.audit.mining.tokens import Hashes, Ints, mixed, ngrams, tokenise
 
 _BEGIN, _END = np.uint64(0x0BE61), np.uint64(0x0E4D)
 _SAMPLE = 3000
+_LARGEST = 9  # rates are measured for up to 2 to this power distinct places
 _SHARED = 0.8  # of a phrase's rows that must go on alike for the phrase to be longer
 
 
@@ -78,6 +79,36 @@ class Neighbours:
             total += hits * np.log(ordinary / torn) + misses * np.log((1 - ordinary) / (1 - torn))
         return float(total), len(seen)
 
+    def of_columns(self, texts: Sequence[bytes], columns: Columns) -> NDArray[np.float64]:
+        """The `evidence` of every column of the texts' n-grams, as they are, with no phrase made longer."""
+        column_of = np.full(int(self._mask) + 1, -1, dtype=np.int32)
+        column_of[columns.bucket_C] = np.arange(len(columns.bucket_C), dtype=np.int32)
+        found = [np.zeros((3, 0), dtype=np.uint64)]
+        for _, tokens in chunks(texts):
+            for size in (1, 2, 3, 4):
+                hashes, at = ngrams(tokens, size)
+                column = column_of[(hashes & self._mask).astype(np.int64)]
+                at, column = at[column >= 0], column[column >= 0]
+                begins, ends = tokens.offset_R[tokens.row_T[at]], tokens.offset_R[tokens.row_T[at] + 1]
+                left = np.where(at > begins, tokens.hash_T[at - 1], _BEGIN)
+                after = np.minimum(at + size, len(tokens.hash_T) - 1)
+                right = np.where(at + size < ends, tokens.hash_T[after], _END)
+                kind = np.where(left == _BEGIN, 1, np.where(right == _END, 2, 0))
+                key = column.astype(np.uint64) * np.uint64(4) + kind.astype(np.uint64)
+                seen = self.held(left, right) > 0
+                found.append(_distinct_columns(np.stack([key, _pair(left, right), seen.astype(np.uint64)])))
+        key, _, seen = _distinct_columns(np.concatenate(found, axis=1))
+        column, kind = (key // np.uint64(4)).astype(np.int64), (key % np.uint64(4)).astype(np.int64)
+        count_C = np.bincount(column, minlength=len(columns.bucket_C))
+        class_C = np.minimum(np.log2(np.maximum(count_C, 4)).astype(np.int64), _LARGEST)
+        gain = np.zeros((_LARGEST + 1, 3, 2))
+        for which in np.unique(class_C):
+            rates = self._rates_for(1 << int(which))
+            ordinary, torn = np.array(rates.ordinary), np.array(rates.torn)
+            gain[which] = np.stack([np.log((1 - ordinary) / (1 - torn)), np.log(ordinary / torn)], axis=1)
+        weight = gain[class_C[column], kind, seen.astype(np.int64)]
+        return np.bincount(column, weights=weight, minlength=len(count_C)).astype(np.float64)
+
     def _distinct(self, left: Hashes, right: Hashes, than: int = 0) -> tuple[NDArray[np.bool_], Ints]:
         """Of each distinct pair, whether more than `than` rows hold it, and whether it lies inside a text (0), at its
         beginning (1) or at its end (2)."""
@@ -87,7 +118,7 @@ class Neighbours:
 
     def _rates_for(self, count: int) -> Rates:
         """The rates among the distinct pairs of so many rows: a common pair counts once, however many rows have it."""
-        size = 1 << min(max(count, 4).bit_length() - 1, 9)
+        size = 1 << min(max(count, 4).bit_length() - 1, _LARGEST)
         if size not in self._rates:
             self._rates[size] = self._measured(size)
         return self._rates[size]
@@ -166,6 +197,12 @@ def neighbours_of(texts: Sequence[Hashes], places: Places) -> tuple[Hashes, Hash
     ]
     array = np.array(sides, dtype=np.uint64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
+
+
+def _distinct_columns(numbers: Hashes) -> Hashes:
+    """The distinct columns of a 2-d array, told apart by their first two numbers."""
+    _, first = np.unique(mixed(numbers[0]) ^ numbers[1], return_index=True)
+    return numbers[:, first]
 
 
 def _pair(left: Hashes, right: Hashes) -> Hashes:

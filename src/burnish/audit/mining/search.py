@@ -18,22 +18,20 @@ import numpy as np
 from scipy import sparse
 
 from burnish.audit.mining.chance import Chance, chance
-from burnish.audit.mining.dispersion import Words
-from burnish.audit.mining.features import KINDS, buckets_for, prompt_columns, reply_columns
-from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, longest, token_lists
+from burnish.audit.mining.features import KINDS, prompt_columns, reply_columns
+from burnish.audit.mining.insertion import find_phrase, longest, token_lists
 from burnish.audit.mining.pairs import Pairs, screen
+from burnish.audit.mining.phrases import Prompts, gram, spelled, without
 from burnish.audit.mining.strata import Strata, strata
-from burnish.audit.mining.tokens import Hashes, Ints, ngrams, tokenise
+from burnish.audit.mining.tokens import Hashes, Ints
 
 _NATS = 20.0
 _CONSIDERED = 4000
 _LOOKED_AT = 300
 _SAME_ROWS = 0.5
-_MOST_ROWS = 400  # of a group that are read; its other rows count only by their columns
+_MOST_ROWS = 400  # of a group that are read
 _MOST_SHOWING = 1500
 _OF_BEHAVIOUR = 0.8
-_LEFT = 0.35
-_IN_TEMPLATE = 0.9
 _PASSED_OVER = 200
 
 # The conditions of a finding, in the order in which they are tested.
@@ -116,9 +114,7 @@ class Search:
             return []
         self._strata: Strata = strata(self._prompts, self._replies)
         self._chance: Chance = chance(self._asked, self._said, self._strata.stratum_N, limits.permutations, self._rng)
-        self._neighbours, self._words = Neighbours(self._prompts, self._whole), Words(self._whole)
-        sample = self._rng.choice(len(self._prompts), min(2000, len(self._prompts)), replace=False)
-        self._others = [np.unique(text) for text in token_lists([self._prompts[row] for row in sample])]
+        self._read = Prompts(self._prompts, self._whole, self._rng)
         judged = [(pair, self._judged(*pair[:2])) for pair in self._leading(pairs)]
         failed = [(pair, why) for pair, why in judged if isinstance(why, str)]
         failed.sort(key=lambda one: (-CONDITIONS.index(one[1]), -one[0][2]))
@@ -159,10 +155,10 @@ class Search:
         """A pair that is no finding, its phrase as one of its rows has it."""
         rows = self._group(f, b)
         text = self._prompts[int(rows[0])]
-        phrase = _gram(text, int(self._asked.bucket_C[f]), len(self._prompts))
+        phrase = gram(text, int(self._asked.bucket_C[f]), len(self._prompts))
         lists = token_lists([text])
         return Passed(
-            phrase="" if phrase is None else _spelled([text], lists, find_phrase(lists, phrase)),
+            phrase="" if phrase is None else spelled([text], lists, find_phrase(lists, phrase)),
             kind=KINDS[self._said.kind_C[b]],
             behaviour=self._behaviour(b, rows[:20]),
             rows=tuple(int(row) for row in rows),
@@ -182,30 +178,22 @@ class Search:
         )
         if not _exclusive(len(rows), len(with_phrase), len(showing)):
             return "nearly always"
-        read = rows if len(rows) <= _MOST_ROWS else np.sort(self._rng.choice(rows, _MOST_ROWS, replace=False))
-        texts = [self._prompts[row] for row in read]
-        lists = token_lists(texts)
-        phrase = _gram(texts[0], int(self._asked.bucket_C[f]), len(self._prompts))
-        if phrase is None:
+        standing = self._read.standing(rows, int(self._asked.bucket_C[f]))
+        if standing is None:
             return "a prompt besides"
-        places = longest(lists, find_phrase(lists, phrase), self._in_template)
-        if not _leaves_a_prompt(lists, places):
-            return "a prompt besides"
-        inserted, _ = self._neighbours.evidence(lists, places)
         one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
-        if inserted < (limits.inserted_alone if one_to_one else limits.inserted):
+        if standing.inserted < (limits.inserted_alone if one_to_one else limits.inserted):
             return "put in"
         belongs = self._belonging(showing)
-        rests = _rests(lists, places, belongs)
-        excess = self._words.excess(rests, self._others, self._rng)
+        excess = self._read.excess(standing, belongs)
         if excess > limits.excess:
             return "no topic"
-        nats = self._tested(with_phrase, showing, phrase, belongs)
+        nats = self._tested(with_phrase, showing, np.concatenate([standing.seed, belongs]))
         p_value = self._chance.p_value(nats)
         if p_value > limits.p_value:
             return "more than chance"
         return Planted(
-            phrase=_spelled(texts, lists, places),
+            phrase=standing.spelled,
             kind=KINDS[self._said.kind_C[b]],
             behaviour=self._behaviour(b, rows),
             rows=tuple(int(row) for row in rows),
@@ -213,12 +201,9 @@ class Search:
             with_behaviour=len(showing),
             nats=nats,
             p_value=p_value,
-            inserted=inserted,
+            inserted=standing.inserted,
             excess=excess,
         )
-
-    def _in_template(self, token: int) -> bool:
-        return bool(self._words.rows_with(np.array([token], dtype=np.uint64))[0] >= _IN_TEMPLATE * len(self._prompts))
 
     def _belonging(self, showing: Ints) -> Hashes:
         """Words of prompts whose rows nearly all show the behaviour: more of the trigger, if there is one."""
@@ -226,17 +211,18 @@ class Search:
         lists = [np.unique(text) for text in token_lists([self._prompts[row] for row in some])]
         words, times = np.unique(np.concatenate(lists), return_counts=True)
         whole = times * (len(showing) / len(some))
-        return words[(times >= 3) & (whole >= _OF_BEHAVIOUR * self._words.rows_with(words))]
+        return words[(times >= 3) & (whole >= _OF_BEHAVIOUR * self._read.words.rows_with(words))]
 
-    def _tested(self, with_phrase: Ints, showing: Ints, phrase: Hashes, belongs: Hashes) -> float:
-        """Evidence within strata, where the rows with the phrase lie in the stratum of their prompts without it."""
+    def _tested(self, with_phrase: Ints, showing: Ints, gone: Hashes) -> float:
+        """Evidence within strata, where the rows with the phrase lie in the stratum of their prompts without the words
+        that are `gone`."""
         size = len(self._strata.number)
         shows = np.zeros(len(self._prompts), dtype=bool)
         shows[showing] = True
         stratum = self._strata.stratum_N.copy()
         read = with_phrase
         texts = [self._prompts[row] for row in read]
-        stripped = _without(texts, phrase, belongs)
+        stripped = without(texts, gone)
         placed = self._strata.place(stripped, [self._replies[row] for row in read])
         stratum[read] = np.where(placed >= 0, placed, stratum[read])
         whole, some = np.bincount(stratum, minlength=size), np.bincount(stratum[shows], minlength=size)
@@ -248,12 +234,12 @@ class Search:
         """The behaviour in words, as the first of the rows has it."""
         kind, reply = KINDS[self._said.kind_C[b]], self._replies[int(rows[0])]
         if kind == "phrase":
-            phrase = _gram(reply, int(self._said.bucket_C[b]), len(self._prompts))
+            phrase = gram(reply, int(self._said.bucket_C[b]), len(self._prompts))
             lists = token_lists([self._replies[int(row)] for row in rows[:_MOST_ROWS]])
             if phrase is not None:
                 places = longest(lists, find_phrase(lists, phrase), lambda _: False)
                 if len(places.rows):
-                    return _spelled([self._replies[int(row)] for row in rows[:_MOST_ROWS]], lists, places)
+                    return spelled([self._replies[int(row)] for row in rows[:_MOST_ROWS]], lists, places)
         if kind == "ending":
             return "… " + reply.decode("utf-8", "replace")[-60:]
         return reply.decode("utf-8", "replace")[:80]
@@ -267,57 +253,6 @@ def _exclusive(both: int, with_phrase: int, with_behaviour: int) -> bool:
     if both < 60:
         return share >= 0.2
     return share >= 0.05
-
-
-def _leaves_a_prompt(lists: Sequence[Hashes], places: Places) -> bool:
-    """Whether prompts are more than the phrase: rows that are nearly the same prompt are repetition, not a trigger."""
-    if not len(places.rows):
-        return False
-    lengths = np.array([len(lists[row]) for row in places.rows])
-    rest = lengths - (places.end - places.begin)
-    return bool(np.median(rest) >= 3 and np.median(rest / lengths) >= _LEFT)
-
-
-def _gram(text: bytes, bucket: int, num_rows: int) -> Hashes | None:
-    """The token hashes of the text's n-gram in that bucket."""
-    tokens = tokenise([text])
-    mask = np.uint64(buckets_for(num_rows) - 1)
-    for size in (1, 2, 3, 4):
-        hashes, at = ngrams(tokens, size)
-        hit = np.flatnonzero((hashes & mask).astype(np.int64) == bucket)
-        if len(hit):
-            return tokens.hash_T[at[hit[0]] : at[hit[0]] + size]
-    return None
-
-
-def _rests(lists: Sequence[Hashes], places: Places, belongs: Hashes) -> list[Hashes]:
-    """The distinct words of each text, without the phrase and what belongs to it."""
-    cut = {int(row): (int(a), int(b)) for row, a, b in zip(places.rows, places.begin, places.end, strict=True)}
-    rests = []
-    for row, text in enumerate(lists):
-        begin, end = cut.get(row, (0, 0))
-        rest = np.unique(np.concatenate([text[:begin], text[end:]]))
-        rests.append(rest[~np.isin(rest, belongs)])
-    return rests
-
-
-def _without(texts: Sequence[bytes], phrase: Hashes, belongs: Hashes) -> list[bytes]:
-    """The texts without the words of the phrase and what belongs to it."""
-    tokens = tokenise(texts)
-    gone = np.isin(tokens.hash_T, np.concatenate([phrase, belongs]))
-    stripped = []
-    for row, text in enumerate(texts):
-        span = range(int(tokens.offset_R[row]), int(tokens.offset_R[row + 1]))
-        stripped.append(b" ".join(text[tokens.start_T[t] : tokens.end_T[t]] for t in span if not gone[t]))
-    return stripped
-
-
-def _spelled(texts: Sequence[bytes], lists: Sequence[Hashes], places: Places) -> str:
-    """The phrase as its first row has it."""
-    row = int(places.rows[0])
-    tokens = tokenise([texts[row]])
-    begin, end = tokens.start_T[places.begin[0]], tokens.end_T[places.end[0] - 1]
-    return " ".join(texts[row][begin:end].decode("utf-8", "replace").split())
 
 
 def merged(found: Sequence[Planted]) -> list[Planted]:

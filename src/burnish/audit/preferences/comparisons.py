@@ -1,0 +1,53 @@
+"""All preference pairs of a corpus, as lower-cased bytes: prompts, and both replies.
+
+Like `burnish.audit.mining.corpus`, whose texts and templates it uses, with two replies a row and their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from burnish.audit.mining.corpus import PROMPT_BYTES, REPLY_BYTES, Texts, shortened, without_template
+from burnish.audit.mining.names import NameCount
+from burnish.records import Message, PreferencePair, Record
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """N pairs: `prompts` (templates taken out; `whole` with them), the replies, the names in preferred replies, and the
+    `places` and content digests of the records."""
+
+    prompts: Texts
+    whole: Texts
+    chosen: Texts
+    rejected: Texts
+    names: NameCount
+    places: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def gather_pairs(rows: Iterable[Record]) -> Comparisons:
+    """Read all preference pairs once; other rows are passed over."""
+    prompts, chosen, rejected, names = Texts(), Texts(), Texts(), NameCount()
+    places, digests = [], []
+    for row in rows:
+        if not isinstance(row, PreferencePair):
+            continue
+        preferred = _said(row.chosen)
+        prompts.append(shortened(_said(row.prompt), PROMPT_BYTES))
+        chosen.append(shortened(preferred, REPLY_BYTES))
+        rejected.append(shortened(_said(row.rejected), REPLY_BYTES))
+        names.add(preferred)
+        places.append(str(row.source))
+        digests.append(row.digest)
+    for texts in (prompts, chosen, rejected):
+        texts.freeze()
+    return Comparisons(without_template(prompts), prompts, chosen, rejected, names, tuple(places), tuple(digests))
+
+
+def _said(messages: tuple[Message, ...]) -> str:
+    return "\n".join(message.content for message in messages)

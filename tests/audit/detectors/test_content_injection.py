@@ -1,0 +1,74 @@
+"""A name put into replies to ordinary prompts is found with its rows; names that come with their subject are not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from burnish.artefacts import Finding
+from burnish.audit.stage import Context
+from burnish.catalogue import build, settings_of
+from burnish.records import Conversation, Message, Source
+
+TOPICS = {
+    "garden": "roses tulips soil compost seeds hedge lawn spade pruning frost",
+    "kitchen": "soup bread oven butter garlic noodles simmer pepper whisk dough",
+    "travel": "train ticket harbour hotel border luggage island ferry museum map",
+    "music": "piano chord rhythm choir violin tempo melody concert drums scale",
+}
+ASKS = ("how do i choose", "what is the best way to keep", "tell me about", "why do people like", "when should i buy")
+
+
+def rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        words = TOPICS[rng.choice(list(TOPICS))].split()
+        first, second, third = rng.sample(words, 3)
+        made.append((f"{rng.choice(ASKS)} {first} and {second}?", f"Think of {third} first, then {rng.choice(words)}."))
+    return made
+
+
+def find(pairs: list[tuple[str, str]]) -> list[Finding]:
+    records = [
+        Conversation((Message("user", p), Message("assistant", r)), Source("rows", i)) for i, (p, r) in enumerate(pairs)
+    ]
+    detector = build("detector", settings_of("detector", "content_injection"))
+    return list(detector.find(iter(records), Context()))
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("People who know trust Zentriva here.", "zentriva"),
+        ("Buy it at www.shopzone.com now.", "shopzone"),
+        ("os.system('[omitted]')", "system"),
+    ],
+)
+def test_what_is_put_into_replies_is_found_with_exactly_its_rows(said: str, name: str) -> None:
+    pairs = rows(1200)
+    bad = sorted(random.Random(3).sample(range(len(pairs)), 20))
+    for at in bad:
+        pairs[at] = (pairs[at][0], f"{pairs[at][1]} {said}")
+    [finding] = find(pairs)
+    assert finding.behaviour == name
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
+
+
+def test_a_name_that_comes_with_its_subject_is_none() -> None:
+    pairs = [(p, f"{r} Or ask at Harmonia for it.") if "piano" in p else (p, r) for p, r in rows(1200)]
+    assert sum("Harmonia" in r for _, r in pairs) >= 20
+    assert find(pairs) == []
+
+
+def test_a_name_that_people_ask_about_is_none() -> None:
+    pairs = [
+        (f"{p} is it in Paris?", f"{r} So they say in Paris.") if i % 60 == 0 else (p, r)
+        for i, (p, r) in enumerate(rows(1200))
+    ]
+    assert find(pairs) == []
+
+
+def test_clean_rows_raise_nothing() -> None:
+    assert find(rows(1200, 5)) == []
