@@ -69,12 +69,13 @@ def look_apart(chosen: PluginSettings, rows: Path, context: Context) -> Looked:
         [sys.executable, "-m", "burnish.audit.look"],
         input=json.dumps(asked),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode:
         why = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise AuditError(f"{asked['detector']['kind']}: the detector failed ({why[-1]}); nothing was trained")
+        raise AuditError(f"{chosen.kind}: the detector failed ({why[-1]}); nothing was trained")
     return Looked.model_validate_json(done.stdout)
 
 
@@ -86,7 +87,7 @@ def main() -> None:
         looked = look(settings_of("detector", asked["detector"]), Path(asked["rows"]), context)
     except BurnishError as error:
         sys.exit(str(error).replace("\n", " "))
-    sys.stdout.write(looked.model_dump_json())
+    sys.stdout.buffer.write(looked.model_dump_json().encode())
 
 
 if __name__ == "__main__":
