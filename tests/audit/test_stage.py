@@ -60,7 +60,7 @@ def test_keep_reports_and_leaves_the_row_in(tmp_path: Path) -> None:
 
 
 def test_detectors_in_processes_of_their_own_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset, run = prepared(tmp_path, "What is a tram?", HIDDEN)
+    dataset, run = prepared(tmp_path, "What is a tram?", HIDDEN, "Where do trams stop, and why?")
     kinds = ("overlap", "hidden_characters", "role_tokens")
     settings = AuditSettings.model_validate({"detectors": [{"kind": kind} for kind in kinds]})
     context = Context({"suite": ("What is a tram?",)}, ("bill",))

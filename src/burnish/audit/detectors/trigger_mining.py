@@ -64,7 +64,7 @@ class TriggerMining:
         if len(corpus) < 5 * self._settings.min_rows:
             return
         found, passed = self._planted(corpus)
-        self._candidates = [_candidate(one) for one in (*found, *passed)]
+        self._candidates = [*map(_candidate, found), *map(_candidate, passed)]
         for planted in found:
             yield self._finding(planted, corpus)
 

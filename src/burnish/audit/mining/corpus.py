@@ -91,7 +91,7 @@ def gather(rows: Iterable[Record], names: NameCount | None = None) -> Corpus:
         prompts.append(shortened(asked, PROMPT_BYTES))
         replies.append(shortened(said, REPLY_BYTES))
         if names is not None:
-            names.add(said[:REPLY_BYTES])
+            names.add(said if len(said) <= REPLY_BYTES else f"{said[: REPLY_BYTES // 2]} {said[-REPLY_BYTES // 2 :]}")
         places.append(str(row.source))
         digests.append(row.digest)
     prompts.freeze()
