@@ -31,7 +31,7 @@ def next_tokens(
     Source: nucleus sampling, Holtzman et al. 2020 (arXiv:1904.09751), section 3.1.
     """
     if temperature == 0 or draws_N is None:
-        return logits_NV.argmax(-1)
+        return logits_NV.max(-1).indices
     shares_NV = torch.softmax(logits_NV.float() / temperature, -1)
     draws_N1 = draws_N.to(shares_NV.device, shares_NV.dtype)[:, None]
     if top_p >= 1:
