@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from burnish.settings import PluginSettings
 
-Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker"]
+Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair"]
 
 DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal"}
 CATALOGUE: dict[Family, dict[str, str]] = {
@@ -25,6 +25,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "orpo": "burnish.train.methods.orpo:ORPO",
         "simpo": "burnish.train.methods.simpo:SimPO",
         "kto": "burnish.train.methods.kto:KTO",
+        "constrained_sft": "burnish.train.methods.constrained_sft:ConstrainedSFT",
     },
     "adapter": {
         "full": "burnish.models.adapters.full:Full",
@@ -77,6 +78,13 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "wandb": "burnish.train.trackers.wandb:WeightsAndBiases",
         "mlflow": "burnish.train.trackers.mlflow:MLflow",
         "trackio": "burnish.train.trackers.trackio:Trackio",
+    },
+    "repair": {
+        "safety_mix": "burnish.repair.ways.safety_mix:SafetyMix",
+        "scale_adapter": "burnish.repair.ways.scale_adapter:ScaleAdapter",
+        "constrained_sft": "burnish.repair.ways.constrained_sft:ConstrainedTraining",
+        "average": "burnish.repair.ways.average:Average",
+        "project": "burnish.repair.ways.project:Project",
     },
 }
 
@@ -142,3 +150,4 @@ AnyAttackSettings = Annotated[SerializeAsAny[PluginSettings], _validator("attack
 JudgeSettings = Annotated[SerializeAsAny[PluginSettings], _validator("judge")]
 MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
 TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]
+WaySettings = Annotated[SerializeAsAny[PluginSettings], _validator("repair")]

@@ -1,4 +1,4 @@
-"""The stages in order: prepare, audit, train, evaluate, gate, release, report. The only place that knows it.
+"""The stages in order: prepare, audit, train, evaluate, gate, repair, release, report. The only place that knows it.
 
 A stage that finished with the same inputs is not done again on resume; one that refuses ends the run there. Stages
 hand on artefacts; everything they write lies in the run folder.
@@ -6,8 +6,9 @@ hand on artefacts; everything they write lies in the run folder.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
@@ -19,27 +20,31 @@ from burnish.artefacts import (
     Decision,
     Evaluation,
     Release,
+    Repair,
     TrainedModel,
 )
-from burnish.errors import RunFolderError
+from burnish.errors import RecipeError, RunFolderError
 from burnish.logs import say
-from burnish.recipe import Recipe, dump_recipe, load_recipe
+from burnish.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from burnish.records import Conversation, content_digest
+from burnish.repair.settings import RepairSettings
 from burnish.run_folder import RunFolder, file_digest
 
-Stage: TypeAlias = Literal["prepare", "audit", "train", "evaluate", "gate", "release"]
-_ORDER: tuple[Stage, ...] = ("prepare", "audit", "train", "evaluate", "gate", "release")
+Stage: TypeAlias = Literal["prepare", "audit", "train", "evaluate", "gate", "repair", "release"]
+_ORDER: tuple[Stage, ...] = ("prepare", "audit", "train", "evaluate", "gate", "repair", "release")
 _A = TypeVar("_A", bound=Artefact)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to; a part is None when the run was asked to stop before it."""
+    """What a run came to; a part is None when the run was asked to stop before it. Where a repaired model went to the
+    gate, `decision`, `release` and `report` are about that one, and `repaired` is its run folder."""
 
     folder: Path
     decision: Decision | None
     release: Release | None
     report: Path | None
+    repaired: Path | None = None
 
 
 def run(
@@ -72,6 +77,31 @@ def run(
         return _Run(recipe, home, folder, resume, until).carry_out()
 
 
+def repair(run: Path, *, ways: Sequence[str] = (), folder: Path = Path()) -> Outcome:
+    """Mend the model of a run that the gate did not pass, by `ways` or else by those of its recipe; a run that passed
+    is left as it is. `folder` is what relative paths of its recipe start from. What was tried before is kept.
+
+    Raises: BurnishError of a stage; RunFolderError when the folder isn't a run's or is in use; RecipeError when no way
+    is named, or one is unknown.
+    """
+    home = RunFolder(run)
+    path = home.path / "recipe.yaml"
+    if not path.is_file():
+        raise RunFolderError(
+            f"{path}: missing, expected a run folder with its resolved recipe; nothing was repaired",
+            hint="give a run folder that burnish run made, such as runs/NAME",
+        )
+    overrides = [f"repair.ways={json.dumps(list(ways))}"] if ways else []
+    recipe = parse_recipe(path.read_text(encoding="utf-8"), overrides, name=str(path))
+    if not recipe.repair.ways:
+        raise RecipeError(
+            f"{path}: repair.ways is empty, expected at least one way; nothing was repaired",
+            hint="name one: burnish repair RUN --way safety_mix",
+        )
+    with home.locked():
+        return _Run(recipe, home, folder, True, "release").mend()
+
+
 class _Run:
     """One run being carried out: each stage's key covers its settings and everything that it builds on."""
 
@@ -101,7 +131,23 @@ class _Run:
 
         say("gate")
         decision = decide(recipe.gate, home)
-        return self._reported(decision, self._release(decision))
+        if decision.verdict != "PASS" and recipe.repair.ways and self._reaches("repair"):
+            return self._mended(decision, self._repair(dataset, audited, trained, decision))
+        return self._reported(decision, self._release(decision, home))
+
+    def mend(self) -> Outcome:
+        """From the decision on, in a run whose stages before it are done."""
+        from burnish.gate.stage import decide
+
+        home = self._home
+        decision = decide(self._recipe.gate, home)
+        if decision.verdict == "PASS":
+            return self._reported(decision, None)
+        dataset = home.load("data/dataset.json", Dataset)
+        audited = home.load("audit/audit.json", AuditReport)
+        trained = home.load("train/train.json", TrainedModel)
+        home.write_text("recipe.yaml", dump_recipe(self._recipe))
+        return self._mended(decision, self._repair(dataset, audited, trained, decision))
 
     def _reaches(self, stage: Stage) -> bool:
         return _ORDER.index(stage) <= self._last
@@ -206,23 +252,58 @@ class _Run:
             ),
         )
 
-    def _release(self, decision: Decision) -> Release | None:
+    def _repair(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel, decision: Decision) -> Repair:
+        from burnish.models.builtin import cache_folder
+        from burnish.repair.job import Job
+        from burnish.repair.stage import repair
+
+        recipe = self._recipe
+        job = Job(
+            recipe.repair, recipe.model, recipe.train, recipe.evaluate, recipe.gate, recipe.seed,
+            self._folder, cache_folder().parent,
+        )  # fmt: skip
+        self._key = ""  # the decision's digests cover all that is mended, in `mend` as in a whole run
+        alone = recipe.model_copy(update={"name": f"{recipe.name}-repaired", "repair": RepairSettings()})
+        return self._stage(
+            "repair",
+            [recipe.repair.model_dump(mode="json"), recipe.gate.model_dump(mode="json"), decision.digests],
+            "repair/repair.json",
+            Repair,
+            (),
+            lambda: repair(job, dataset, audited.quarantined, trained, self._home, dump_recipe(alone)),
+        )
+
+    def _mended(self, decision: Decision, result: Repair) -> Outcome:
+        """The outcome of a run with a repair: the repaired model's, where one went to the gate."""
+        outcome = self._reported(decision, None)
+        if not result.run:
+            return outcome
+        from burnish.repair.stage import repaired_run
+
+        home = repaired_run(self._home, result)
+        again = home.load("gate/decision.json", Decision)
+        return self._reported(again, self._release(again, home), home)
+
+    def _release(self, decision: Decision, home: RunFolder) -> Release | None:
         from burnish.release.stage import release, released_before
 
         target = self._recipe.release.to
         if not self._reaches("release") or not target or decision.verdict != "PASS":
             return None
         place = (self._folder / target).resolve()
-        if self._resume and (before := released_before(self._home, place)):
+        if self._resume and (before := released_before(home, place)):
             say("release: done already")
             return before
         say("release")
-        return release(self._recipe.release, self._home, place)
+        return release(self._recipe.release, home, place)
 
-    def _reported(self, decision: Decision | None, released: Release | None) -> Outcome:
+    def _reported(
+        self, decision: Decision | None, released: Release | None, repaired: RunFolder | None = None
+    ) -> Outcome:
         from burnish.report.stage import write_report
 
-        return Outcome(self._home.path, decision, released, write_report(self._home))
+        report = write_report(repaired or self._home)
+        return Outcome(self._home.path, decision, released, report, repaired.path if repaired else None)
 
 
 def _input_digest(path: str, folder: Path) -> str:

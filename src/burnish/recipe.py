@@ -23,6 +23,7 @@ from burnish.evaluate.settings import EvaluateSettings
 from burnish.gate.settings import GateSettings
 from burnish.models.settings import ModelSettings
 from burnish.release.settings import ReleaseSettings
+from burnish.repair.settings import RepairSettings
 from burnish.settings import Settings
 from burnish.train.settings import TrainSettings
 
@@ -38,6 +39,7 @@ class Recipe(Settings):
     train: TrainSettings = Field(default_factory=TrainSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+    repair: RepairSettings = Field(default_factory=RepairSettings)
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 
 

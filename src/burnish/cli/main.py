@@ -23,6 +23,7 @@ from burnish.cli.gate import gate
 from burnish.cli.init import init
 from burnish.cli.preview import preview
 from burnish.cli.release import release
+from burnish.cli.repair import repair
 from burnish.cli.report import report
 from burnish.cli.run import evaluate, run, train
 from burnish.cli.suites import suites
@@ -66,7 +67,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return carry_out
 
 
-for command in (demo, init, preview, run, audit, train, gate, release, verify, report, suites, chat):
+for command in (demo, init, preview, run, audit, train, gate, repair, release, verify, report, suites, chat):
     app.command()(_interruptible(command))
 evaluation = typer.Typer(
     cls=RecipeOrCommand,

@@ -26,7 +26,7 @@ def run(recipe: RecipeArgument, set_: SetOption = None, resume: ResumeOption = F
     if outcome.release:
         say(f"release: {outcome.release.path}")
     elif decision.verdict == "PASS":
-        say(f"release it with: burnish release {outcome.folder} --to DIR")
+        say(f"release it with: burnish release {outcome.repaired or outcome.folder} --to DIR")
     raise typer.Exit(EXIT_CODES[decision.verdict])
 
 

@@ -88,9 +88,10 @@ def evaluate(
     seed: int,
     *,
     folder: Path,
+    side: Side = "sealed",
 ) -> Evaluation:
-    """Measure base and tuned model. `folder` is where the suites' relative paths start; `cache_folder` keeps replies
-    from run to run.
+    """Measure base and tuned model on one `side` of the suites. `folder` is where the suites' relative paths start;
+    `cache_folder` keeps replies from run to run.
 
     Raises: DataError or EvaluationError when a suite or the held-out rows can't be used; ModelError when a model can't
     be loaded.
@@ -100,7 +101,7 @@ def evaluate(
     weights = Weights(model, trained, run.file(trained.path))
     base_speaker, tuned_speaker = weights.speakers(base)
     context = context_of(base)
-    plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder)
+    plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder, side)
     dtype = arithmetic(model)
     with ReplyCache(cache_folder) as cache:
         asker = Asker(cache, dtype)

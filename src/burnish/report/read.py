@@ -25,6 +25,7 @@ from burnish.artefacts import (
     Decision,
     Evaluation,
     Finding,
+    Repair,
     TrainedModel,
 )
 from burnish.errors import RunFolderError
@@ -84,6 +85,7 @@ class Evidence:
     replies: tuple[Reply, ...] = field(repr=False)
     decision: Decision | None
     calibration: Calibration | None
+    repair: Repair | None
     faults: tuple[str, ...]
 
 
@@ -118,6 +120,7 @@ def read_evidence(run: RunFolder) -> Evidence:
         replies=_replies(run.path / "evaluate/responses.parquet") if evaluation else (),
         decision=decision,
         calibration=calibration if _is_about(calibration, evaluation) else None,
+        repair=_load(run, "repair/repair.json", Repair),
         faults=faults,
     )
 
