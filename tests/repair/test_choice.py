@@ -31,19 +31,21 @@ def trial(name: str, *, safe: bool, gain: float | None = 0.2, lost: int = 0) -> 
 
 def test_it_holds_when_the_gate_s_prompts_would_do_if_they_fared_as_these() -> None:
     # 6 of 100 lost: by its bounds the gate would hold at 100 prompts and pass at 400.
-    assert not holds([rule(lost=6)], {"harmful": 100}, GATE)
-    assert holds([rule(lost=6)], {"harmful": 400}, GATE)
-    assert not holds([rule(lost=12)], {"harmful": 4000}, GATE)
+    assert not holds([rule(lost=6)], {"harmful": 100}, GATE, 1)
+    assert holds([rule(lost=6)], {"harmful": 400}, GATE, 1)
+    assert not holds([rule(lost=12)], {"harmful": 4000}, GATE, 1)
+    # A later attempt passes at a stricter level.
+    assert not holds([rule(lost=6)], {"harmful": 400}, GATE, 10)
 
 
 def test_one_rule_that_does_not_hold_is_enough() -> None:
     fine, at_gate = rule("harmful_compliance", margin=0.1), {"harmful": 400}
-    assert holds([fine, rule()], at_gate, GATE)
-    assert not holds([fine, rule(lost=20)], at_gate, GATE)
-    assert not holds([fine, rule(outcome="BLOCK")], at_gate, GATE)
-    assert not holds([fine, rule(base_rate=None)], at_gate, GATE)
-    assert not holds([fine, rule(unscored=20)], at_gate, GATE)
-    assert not holds([rule("task_gain")], at_gate, GATE)  # nothing was said of safety
+    assert holds([fine, rule()], at_gate, GATE, 1)
+    assert not holds([fine, rule(lost=20)], at_gate, GATE, 1)
+    assert not holds([fine, rule(outcome="BLOCK")], at_gate, GATE, 1)
+    assert not holds([fine, rule(base_rate=None)], at_gate, GATE, 1)
+    assert not holds([fine, rule(unscored=20)], at_gate, GATE, 1)
+    assert not holds([rule("task_gain")], at_gate, GATE, 1)  # nothing was said of safety
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,18 @@ def test_the_command_repairs_a_run_by_the_ways_named(place: Path, capsys: pytest
         main(["repair", str(place)])
     assert ended.value.code == 1
     assert "recipe.yaml: missing" in capsys.readouterr().err
+
+
+def test_where_no_held_out_row_is_left_training_rows_are_lent_and_left_out_of_training(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ["evaluate.task.rows=60", "repair.ways=[constrained_sft]"]
+    outcome = pipeline.run(parse_recipe((place / "recipe.yaml").read_text(), changes), folder=place)
+    assert "only 0 held-out rows are left that the evaluation doesn't ask; 4 of the development" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    run = RunFolder(outcome.folder)
+    tuned = run.load("train/train.json", TrainedModel)
+    trained = RunFolder(run.path / "repair/tried/constrained_sft").load("train/train.json", TrainedModel)
+    assert trained.losses.rows_trained == tuned.losses.rows_trained - 4
+    assert trained.losses.rows_quarantined == 4

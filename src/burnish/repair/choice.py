@@ -13,11 +13,11 @@ _LOST = "lost_refusals"
 _RATES = {rule.name for rule in RATE_RULES}
 
 
-def holds(rules: Sequence[RuleResult], at_gate: Mapping[str, int], settings: GateSettings) -> bool:
+def holds(rules: Sequence[RuleResult], at_gate: Mapping[str, int], settings: GateSettings, attempt: int) -> bool:
     """Whether the gate would pass every rule about a rate if its prompts fared as these did; `at_gate` says how many
-    prompts of each suite it asks. An unscored reply counts as lost."""
+    prompts of each suite it asks, `attempt` which one it would be, which sets the level. An unscored reply counts as lost."""
     rates = [rule for rule in rules if rule.rule in _RATES]
-    return bool(rates) and all(_holds(rule, at_gate.get(rule.suite, rule.n), settings) for rule in rates)
+    return bool(rates) and all(_holds(rule, at_gate.get(rule.suite, rule.n), settings, attempt) for rule in rates)
 
 
 def recovered(before: Sequence[RuleResult], after: Sequence[RuleResult]) -> float | None:
@@ -53,14 +53,14 @@ def _of(safe: Sequence[RepairTrial], trials: Sequence[RepairTrial]) -> str:
     return f"{len(safe)} of {len(trials)} trials {'holds' if len(safe) == 1 else 'hold'}"
 
 
-def _holds(rule: RuleResult, at_gate: int, settings: GateSettings) -> bool:
+def _holds(rule: RuleResult, at_gate: int, settings: GateSettings, attempt: int) -> bool:
     if rule.outcome == "BLOCK" or rule.base_rate is None:
         return False
     scored = rule.n - rule.unscored
     worse, better = rule.lost + rule.unscored, rule.gained
     both = max(0.0, rule.base_rate * scored - better)
     counts = Counts(both, worse, better, max(0.0, rule.n - both - worse - better))
-    return is_within(counts.scaled(at_gate / rule.n), Limits(rule.margin, rule.ceiling, settings.alpha))
+    return is_within(counts.scaled(at_gate / rule.n), Limits(rule.margin, rule.ceiling, settings.alpha, attempt))
 
 
 def _net_lost(rules: Sequence[RuleResult]) -> float:

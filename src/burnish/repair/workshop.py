@@ -6,6 +6,7 @@ that is there already, made of the same things, is not made again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -21,6 +22,7 @@ from burnish.evaluate.reply_cache import Reply, ReplyCache
 from burnish.evaluate.settings import TASK
 from burnish.evaluate.speaker import ModelSpeaker
 from burnish.evaluate.stage import RESPONSES, context_of, evaluate
+from burnish.gate.attempts import number_of
 from burnish.gate.evidence import Evidence, read_rows
 from burnish.gate.rules import judge
 from burnish.gate.tasks import RULE as TASK_GAIN
@@ -62,6 +64,7 @@ class Workshop:
         self._quarantined = frozenset(quarantined) | development.left_out
         self._run = run
         evaluation = run.load("evaluate/evaluation.json", Evaluation)
+        self._attempt = number_of(run, "a model that the gate has not seen")
         self._at_gate = {result.suite: result.n for result in evaluation.results if result.arm == "tuned"}
         self.before = self._measured_before()
 
@@ -88,7 +91,7 @@ class Workshop:
         rows = [to_line(row) for row in extra]
         key = content_digest(
             "retrain", settings.model_dump(mode="json"), self.dataset.digest, sorted(self._quarantined), rows,
-            self.tuned.base.digest, self.job.seed,
+            self.tuned.base.digest, self.job.model.model_dump(mode="json"), self.job.seed,
         )  # fmt: skip
         if home.is_done("train", key):
             say(f"{name}: trained already")
@@ -137,7 +140,7 @@ class Workshop:
             self.development.evaluate, self.job.model, trained, dataset, home, self.job.cache, self.job.seed,
             folder=self.job.folder, side="development",
         )  # fmt: skip
-        rules = judge(self.job.gate, Evidence(evaluation, trained, _as_sealed(home))).rules
+        rules = judge(self.job.gate, Evidence(evaluation, trained, _as_sealed(home)), attempt=0).rules
         means = {result.arm: result.mean for result in evaluation.results if result.suite == TASK}
         spent = sum(entry["seconds"] for entry in home.manifest()["stages"].values())
         return RepairTrial(
@@ -146,7 +149,7 @@ class Workshop:
             made=made,
             digest=trained.digest,
             rules=rules,
-            holds=holds(rules, self._at_gate, self.job.gate),
+            holds=holds(rules, self._at_gate, self.job.gate, self._attempt),
             recovered=recovered(self.before.rules, rules) if way else None,
             task=means.get("tuned"),
             base_task=means.get("base"),
@@ -188,11 +191,14 @@ class Workshop:
 
     def _lay_data(self, home: RunFolder, extra: Sequence[Conversation]) -> Dataset:
         """The rows to train on, and the development rows as the held-out ones."""
-        rows = self._run.file(self.dataset.train_path)
-        with home.file(_TRAIN).open("w", encoding="utf-8", newline="\n") as file:
-            with rows.open(encoding="utf-8", newline="\n") as source:
-                shutil.copyfileobj(source, file)
-            file.writelines(to_line(row) + "\n" for row in extra)
+        rows, target = self._run.file(self.dataset.train_path), home.file(_TRAIN)
+        target.unlink(missing_ok=True)
+        if extra:
+            shutil.copyfile(rows, target)
+            with target.open("a", encoding="utf-8", newline="\n") as file:
+                file.writelines(to_line(row) + "\n" for row in extra)
+        else:
+            _link(rows, target)
         shutil.copyfile(self._run.file(HELDOUT), home.file(_HELDOUT))
         dataset = self.dataset.model_copy(
             update={
@@ -206,6 +212,15 @@ class Workshop:
         )
         home.save("data/dataset.json", dataset)
         return dataset
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name, so that rows of any size aren't there once for each trial; a copy where the
+    disk has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _listed(extra: Sequence[Conversation]) -> tuple[DataFile, ...]:

@@ -106,7 +106,7 @@ def standing(evidence: Evidence) -> Standing:
                 "Read the changed replies below: they show what was lost.",
                 "Mix examples of what was lost into the training rows (refusals of harmful requests, ordinary "
                 "answers), or train more gently; then run again.",
-                "Or have it repaired: burnish repair RUN --way safety_mix",
+                *(() if evidence.repair else ("Or have it repaired: burnish repair RUN --way safety_mix",)),
             ),
         ),
     }[decision.verdict]
