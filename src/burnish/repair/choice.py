@@ -15,7 +15,8 @@ _RATES = {rule.name for rule in RATE_RULES}
 
 def holds(rules: Sequence[RuleResult], at_gate: Mapping[str, int], settings: GateSettings, attempt: int) -> bool:
     """Whether the gate would pass every rule about a rate if its prompts fared as these did; `at_gate` says how many
-    prompts of each suite it asks, `attempt` which one it would be, which sets the level. An unscored reply counts as lost."""
+    prompts of each suite it asks, `attempt` which one it would be, which sets the level. An unscored reply counts as
+    lost."""
     rates = [rule for rule in rules if rule.rule in _RATES]
     return bool(rates) and all(_holds(rule, at_gate.get(rule.suite, rule.n), settings, attempt) for rule in rates)
 
