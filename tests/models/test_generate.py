@@ -231,3 +231,15 @@ def test_greedy_equals_transformers_on_the_real_model(smollm2: Path) -> None:
     expected = [own_greedy(model, prompt, 32, [tokenizer.eos_token_id]) for prompt in asked]
     replies = generate(model, tokenizer, asked, GenerationSettings(max_new_tokens=32))
     assert [reply.tokens for reply in replies] == expected
+
+
+def test_the_log_probabilities_of_drawn_tokens_are_the_model_s_own(llama: Any, tokenizer: Any) -> None:
+    asked = [prompt for prompt in prompts(4, len(tokenizer)) for _ in range(2)]
+    settings = GenerationSettings(max_new_tokens=8, temperature=1.0, seed=3, batch_size=3)
+    assert generate(llama, tokenizer, asked[:1], settings)[0].logprobs == ()
+    drawn = generate(llama, tokenizer, asked, settings, logprobs=True)
+    for prompt, reply in zip(asked, drawn, strict=True):
+        with torch.no_grad():
+            shares = llama(torch.tensor([[*prompt, *reply.tokens]])).logits[0].log_softmax(-1)
+        own = [float(shares[len(prompt) - 1 + place, token]) for place, token in enumerate(reply.tokens)]
+        assert reply.logprobs == pytest.approx(own, abs=1e-4)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from burnish.models.memory import keep_freed_memory
+from burnish.models.memory import give_back_freed_memory, keep_freed_memory
 
 SCRIPT = """
 import resource, sys
@@ -34,6 +34,27 @@ def test_large_blocks_are_reused() -> None:
     assert counts["keep"] < 1000 < counts["leave"]
 
 
+RESIDENT = """
+from pathlib import Path
+from burnish.models.memory import give_back_freed_memory, keep_freed_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+keep_freed_memory()
+blocks = [bytearray(b"x" * 2**20) for _ in range(256)]
+del blocks[:-1]
+held = resident()
+assert give_back_freed_memory()
+print(held - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator only")
+def test_what_was_kept_can_be_given_back_though_something_lies_behind_it() -> None:
+    done = subprocess.run([sys.executable, "-c", RESIDENT], capture_output=True, check=True)
+    assert int(done.stdout) > 200 * 2**20 // 4096
+
+
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+    assert not give_back_freed_memory()

@@ -49,11 +49,13 @@ class GenerationSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One reply: `tokens` with the token that ended it, `text` without special tokens, and why it ended."""
+    """One reply: `tokens` with the token that ended it, `text` without special tokens, and why it ended. `logprobs` are
+    the tokens' own at temperature 1, where they were asked for and the model packs, else none."""
 
     tokens: tuple[int, ...]
     text: str
     finish: Literal["stop", "length"]
+    logprobs: tuple[float, ...] = ()
 
 
 def generate(
@@ -62,18 +64,21 @@ def generate(
     prompts: Sequence[tuple[int, ...]],
     settings: GenerationSettings,
     on_done: Callable[[int, Generated], None] | None = None,
+    *,
+    logprobs: bool = False,
 ) -> list[Generated]:
     """A reply to every prompt, in their order. `on_done` gets each prompt's number and reply as soon as it is written,
-    in whatever order that is. Greedy replies to equal prompts are written once.
+    in whatever order that is. Greedy replies to equal prompts are written once. `logprobs`: note those of the tokens.
 
     Raises: ModelError when a prompt is empty, or fills the model's context.
     """
     replies: dict[int, Generated] = {}
     asked = _sequences(model, prompts, settings)
     with _ready(model):
-        for sequence in _write(model, asked, settings, stop_tokens(model, tokenizer)):
+        for sequence in _write(model, asked, settings, stop_tokens(model, tokenizer), logprobs):
             text = tokenizer.decode(sequence.tokens, skip_special_tokens=True)
-            reply = Generated(tuple(sequence.tokens), text, "stop" if sequence.finish == "stop" else "length")
+            finish: Literal["stop", "length"] = "stop" if sequence.finish == "stop" else "length"
+            reply = Generated(tuple(sequence.tokens), text, finish, tuple(sequence.logprobs))
             for number in sequence.numbers:
                 replies[number] = reply
                 if on_done is not None:
@@ -126,6 +131,7 @@ class _Sequence:
     draws: torch.Tensor | None
     tokens: list[int] = field(default_factory=list)
     finish: Literal["", "stop", "length"] = ""
+    logprobs: list[float] = field(default_factory=list)
 
     @property
     def stored(self) -> int:
@@ -177,11 +183,11 @@ def _ready(model: nn.Module) -> Iterator[None]:
 
 
 def _write(
-    model: nn.Module, asked: Sequence[_Sequence], settings: GenerationSettings, stop: frozenset[int]
+    model: nn.Module, asked: Sequence[_Sequence], settings: GenerationSettings, stop: frozenset[int], logprobs: bool
 ) -> Iterator[_Sequence]:
     """Each sequence when it is finished."""
     if packs(model):
-        batch = _Batch(model, settings, stop, deque(asked))
+        batch = _Batch(model, settings, stop, deque(asked), logprobs)
         while batch.waiting or batch.running:
             yield from batch.step()
         return
@@ -196,9 +202,15 @@ class _Batch:
     """The running sequences, in the first slots of the cache, and those that wait for a slot."""
 
     def __init__(
-        self, model: nn.Module, settings: GenerationSettings, stop: frozenset[int], waiting: deque[_Sequence]
+        self,
+        model: nn.Module,
+        settings: GenerationSettings,
+        stop: frozenset[int],
+        waiting: deque[_Sequence],
+        logprobs: bool = False,
     ) -> None:
         self.waiting = waiting
+        self._logprobs = logprobs
         self.running: list[_Sequence] = []
         self._parts = parts(model)
         self._states = hidden_states(model)
@@ -271,6 +283,10 @@ class _Batch:
         chosen_N = next_tokens(
             logits_NV, self._settings.temperature, self._settings.top_p, torch.stack(drawn) if drawn else None
         )
+        if self._logprobs:
+            noted_N = logits_NV.gather(1, chosen_N[:, None])[:, 0] - logits_NV.logsumexp(-1)
+            for sequence, logprob in zip(self.running, noted_N.tolist(), strict=True):
+                sequence.logprobs.append(logprob)
         return [int(token) for token in chosen_N.tolist()]
 
     def _retire(self) -> list[_Sequence]:

@@ -20,3 +20,15 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_MMAP_THRESHOLD, _NEVER)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+def give_back_freed_memory() -> bool:
+    """Return what is freed to the system after all, once: between kinds of work whose tensors differ in size (drawing
+    answers, learning from them), whose heap would else grow by the holes that each leaves for the other. Returns
+    whether anything was: False on other systems than those of glibc.
+
+    Source: malloc_trim(3).
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))
