@@ -6,10 +6,20 @@ import pytest
 
 from burnish.catalogue import CATALOGUE, Family, PluginSettingsError, build, look_up, settings_of
 
+_FUNCTION = {"kind": "function", "function": "mine:reward"}
+NEEDED: dict[tuple[Family, str], dict[str, object]] = {
+    ("method", "grpo"): {"rewards": _FUNCTION},
+    ("method", "rloo"): {"rewards": _FUNCTION},
+    ("method", "ppo"): {"rewards": _FUNCTION},
+    ("reward", "function"): _FUNCTION,
+    ("reward", "reward_model"): {"path": "runs/reward"},
+}
+"""What has no default."""
+
 
 @pytest.mark.parametrize(("family", "name"), [(f, n) for f, names in CATALOGUE.items() for n in names])
 def test_every_line_builds_a_plugin_from_its_default_settings(family: Family, name: str) -> None:
-    settings = settings_of(family, name)
+    settings = settings_of(family, {"kind": name, **NEEDED.get((family, name), {})})
     assert settings.kind == name
     if family != "tracker":  # a tracker's library is optional
         assert isinstance(build(family, settings), look_up(family, name))

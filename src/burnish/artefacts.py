@@ -148,7 +148,9 @@ class Losses(Artefact):
 
 
 class TrainedModel(Artefact):
-    """The tuned weights: `form` "adapter" (PEFT files in `path`) or "model" (a whole safetensors folder)."""
+    """The tuned weights: `form` "adapter" (PEFT files in `path`) or "model" (a whole safetensors folder). `ended` says
+    why training ended before its time, if it did. `writes` is False of a reward model, which scores text and writes
+    none: it is never released as a model to talk to."""
 
     method: str
     adapter: str
@@ -164,6 +166,46 @@ class TrainedModel(Artefact):
     first_loss: float | None
     last_loss: float | None
     losses: Losses
+    ended: str = ""
+    writes: bool = True
+
+
+class Share(Artefact):
+    """`hits` of `n`, with the 95% Wilson interval of their share; None where there is nothing to count."""
+
+    hits: int
+    n: int
+    interval: tuple[float, float] | None
+
+    @property
+    def rate(self) -> float | None:
+        """The share itself."""
+        return self.hits / self.n if self.n else None
+
+
+class CalibrationBin(Artefact):
+    """Pairs of like certainty: the model's own, on average, and how often it was right."""
+
+    pairs: int
+    certainty: float
+    right: Share
+
+
+class RewardModelReport(Artefact):
+    """A reward model on held-out pairs (`train/reward_model.json`). `by_length` is how often the rule that is right of
+    more training pairs (`longer_is_chosen`, or the shorter) is right here, of pairs of unlike length;
+    `where_length_errs` the model's own accuracy where that rule errs; `length_correlation` that of differences in score
+    and in tokens."""
+
+    pairs: int
+    accuracy: Share
+    by_length: Share
+    longer_is_chosen: bool
+    where_length_errs: Share
+    length_correlation: float | None
+    calibration: tuple[CalibrationBin, ...]
+    calibration_error: float
+    mean_score: float | None
 
 
 class SuiteResult(Artefact):

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from burnish.settings import PluginSettings
 
-Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair"]
+Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward"]
 
 DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal"}
 CATALOGUE: dict[Family, dict[str, str]] = {
@@ -26,6 +26,10 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "simpo": "burnish.train.methods.simpo:SimPO",
         "kto": "burnish.train.methods.kto:KTO",
         "constrained_sft": "burnish.train.methods.constrained_sft:ConstrainedSFT",
+        "grpo": "burnish.train.methods.grpo:GRPO",
+        "rloo": "burnish.train.methods.rloo:RLOO",
+        "ppo": "burnish.train.methods.ppo:PPO",
+        "reward_model": "burnish.train.methods.reward_model:RewardModel",
     },
     "adapter": {
         "full": "burnish.models.adapters.full:Full",
@@ -85,6 +89,11 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "constrained_sft": "burnish.repair.ways.constrained_sft:ConstrainedTraining",
         "average": "burnish.repair.ways.average:Average",
         "project": "burnish.repair.ways.project:Project",
+    },
+    "reward": {
+        "function": "burnish.train.rewards.function:FunctionReward",
+        "reward_model": "burnish.train.rewards.reward_model:RewardModelReward",
+        "judge": "burnish.train.rewards.judge:JudgeReward",
     },
 }
 
@@ -151,3 +160,4 @@ JudgeSettings = Annotated[SerializeAsAny[PluginSettings], _validator("judge")]
 MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
 TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]
 WaySettings = Annotated[SerializeAsAny[PluginSettings], _validator("repair")]
+RewardChoice = Annotated[SerializeAsAny[PluginSettings], _validator("reward")]

@@ -122,7 +122,9 @@ class _Run:
         if not self._reaches("train"):
             return self._reported(None, None)
         trained = self._train(dataset, audited)
-        if not self._reaches("evaluate"):
+        if not trained.writes:
+            say("a reward model writes no text: there is nothing to evaluate, decide on or release; other runs use it")
+        if not self._reaches("evaluate") or not trained.writes:
             return self._reported(None, None)
         self._evaluate(dataset, trained)
         if not self._reaches("gate"):
@@ -214,18 +216,26 @@ class _Run:
         return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
 
     def _train(self, dataset: Dataset, audited: AuditReport) -> TrainedModel:
-        from burnish.train.stage import train
+        from burnish.train.stage import read_beside, train
 
         recipe = self._recipe
         settings = [recipe.train.model_dump(mode="json"), recipe.model.model_dump(mode="json"), audited.quarantined]
+        settings += [beside] if (beside := read_beside(recipe.train, self._folder)) else []
         return self._stage(
             "train",
             settings,
             "train/train.json",
             TrainedModel,
-            ("train/adapter/*", "train/model/*"),
+            ("train/adapter/*", "train/model/*", "train/reward_model.json", "train/samples.jsonl"),
             lambda: train(
-                recipe.train, recipe.model, dataset, audited.quarantined, self._home, recipe.seed, self._resume
+                recipe.train,
+                recipe.model,
+                dataset,
+                audited.quarantined,
+                self._home,
+                recipe.seed,
+                self._resume,
+                folder=self._folder,
             ),
         )
 

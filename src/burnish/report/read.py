@@ -26,9 +26,11 @@ from burnish.artefacts import (
     Evaluation,
     Finding,
     Repair,
+    RewardModelReport,
     TrainedModel,
 )
 from burnish.errors import RunFolderError
+from burnish.report.answers import Compared, compared_answers
 from burnish.run_folder import RunFolder, file_digest
 
 FINDINGS_SHOWN = 10  # for each detector
@@ -87,6 +89,8 @@ class Evidence:
     calibration: Calibration | None
     repair: Repair | None
     faults: tuple[str, ...]
+    reward_model: RewardModelReport | None = None
+    answers: tuple[Compared, ...] = ()
 
 
 def read_evidence(run: RunFolder) -> Evidence:
@@ -122,6 +126,8 @@ def read_evidence(run: RunFolder) -> Evidence:
         calibration=calibration if _is_about(calibration, evaluation) else None,
         repair=_load(run, "repair/repair.json", Repair),
         faults=faults,
+        reward_model=_load(run, "train/reward_model.json", RewardModelReport),
+        answers=compared_answers(run.path / "train/samples.jsonl"),
     )
 
 

@@ -131,6 +131,14 @@ def _undecided(evidence: Evidence) -> Standing:
             "Findings whose action is “stop” are listed under “Data and audit”.",
             ("Mend the rows, or set the detector's action to quarantine or keep; then run again.",),
         )
+    if evidence.trained and not evidence.trained.writes:
+        return Standing(
+            "REWARD MODEL",
+            "none",
+            "This is a reward model: it scores text and writes none, so there is nothing to release.",
+            "What it is worth on held-out pairs stands under “Training”.",
+            (f"Learn from it: train.method.rewards: [{{kind: reward_model, path: runs/{evidence.name}}}]",),
+        )
     missing = [name for name, done in _stages(evidence) if not done]
     return Standing(
         "NO VERDICT",

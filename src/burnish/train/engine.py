@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -33,7 +33,8 @@ _ROOM_WITHOUT_A_GRAPH = 4
 @dataclass(frozen=True, eq=False)
 class Engine:
     """One model in its seats. `dtype` is the type of matrix products, `token_budget` training's, `max_length` the most
-    tokens of a prompt with its completion; `known` holds the reference's log-probabilities as far as computed."""
+    tokens of a prompt with its completion; `known` holds the reference's log-probabilities as far as computed; `base`
+    is what the base weights are known by."""
 
     module: nn.Module
     device: torch.device
@@ -43,11 +44,19 @@ class Engine:
     max_length: int
     known: ReferenceLogprobs
     value_head: ValueHead | None = None
+    score_head: ValueHead | None = None
     seed: int = 0
+    base: str = ""
 
     def logprobs(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The policy's log-probabilities of all targets, (T,) fp32 on the CPU."""
         return self._read(groups, lambda packed: token_logprobs(self.module, packed).logprobs_T)
+
+    def logprobs_as_trained(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
+        """The same, from the very packed rows that an update on these groups has, so that as long as no weight has
+        moved both are equal to the last bit."""
+        score: Callable[[Packed], torch.Tensor] = lambda packed: token_logprobs(self.module, packed).logprobs_T  # noqa: E731
+        return self._read(groups, score, budget=self.token_budget)
 
     def reference(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The reference's log-probabilities of all targets, (T,) fp32 on the CPU: those that are known, or computed
@@ -71,11 +80,27 @@ class Engine:
         assert head is not None, "the method's roles have no value"
         return self._read(groups, lambda packed: target_values(self.module, head, packed))
 
-    def generate(self, prompts: Sequence[tuple[int, ...]], settings: GenerationSettings, step: int) -> list[Generated]:
+    def scores(self, groups: Sequence[PromptGroup], score: Callable[[nn.Module, Packed], torch.Tensor]) -> torch.Tensor:
+        """A number for each completion, (C,) fp32 on the CPU: `score` gives those of one packed row."""
+        completions = [len(group.completions) for group in groups]
+        return self._read(groups, lambda packed: score(self.module, packed), lengths=completions)
+
+    def leave(self, adapter: str) -> None:
+        """Take an adapter that sat beside the policy's off the base weights."""
+        cast(Any, self.module).delete_adapter(adapter)
+
+    def generate(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        settings: GenerationSettings,
+        step: int,
+        *,
+        logprobs: bool = False,
+    ) -> list[Generated]:
         """A completion of each prompt by the policy; the random numbers follow from the run's seed and `step`. A prompt
-        that is given several times gets as many completions."""
+        that is given several times gets as many completions. `logprobs`: with those that they were drawn with."""
         seeded = settings.model_copy(update={"seed": step_seed(self.seed, step)})
-        return generate(self.module, self.tokenizer, prompts, seeded)
+        return generate(self.module, self.tokenizer, prompts, seeded, logprobs=logprobs)
 
     def learn_reference(self, groups: Iterable[PromptGroup], total: int) -> None:
         """Compute the reference's log-probabilities of `groups` (about `total`), each once, and keep them on disk.
@@ -110,17 +135,23 @@ class Engine:
 
     @torch.no_grad()
     def _read(
-        self, groups: Sequence[PromptGroup], score: Callable[[Packed], torch.Tensor], bar: Bar | None = None
+        self,
+        groups: Sequence[PromptGroup],
+        score: Callable[[Packed], torch.Tensor],
+        bar: Bar | None = None,
+        budget: int | None = None,
+        lengths: Sequence[int] | None = None,
     ) -> torch.Tensor:
-        """Numbers of all targets, packed for reading, back in the groups' order."""
+        """Numbers of all targets, packed for reading (or in rows of `budget` tokens), back in the groups' order.
+        `lengths`: how many numbers each group has, where it isn't one for each target."""
+        lengths = lengths or [group.num_targets for group in groups]
         pieces: list[torch.Tensor] = [torch.empty(0)] * len(groups)
-        budget = _ROOM_WITHOUT_A_GRAPH * self.token_budget
+        budget = budget or _ROOM_WITHOUT_A_GRAPH * self.token_budget
         with memory_told(self.device, budget), evaluating(self.module), autocast(self.device, self.dtype):
             for row in arrange(groups, budget):
                 chosen = [groups[index] for index in row]
-                numbers_T = score(lay_out(chosen)).float().cpu()
-                lengths = [group.num_targets for group in chosen]
-                for index, piece in zip(row, torch.split(numbers_T, lengths), strict=True):
+                numbers = score(lay_out(chosen)).float().cpu()
+                for index, piece in zip(row, torch.split(numbers, [lengths[index] for index in row]), strict=True):
                     pieces[index] = piece
                 if bar:
                     bar.advance(len(row))

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from burnish.errors import TrainError
-from burnish.logs import progress
+from burnish.logs import progress, warn
 from burnish.models.device import (
     autocast,
     peak_memory_bytes,
@@ -29,6 +29,7 @@ from burnish.models.device import (
 from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups, token_logprobs
 from burnish.models.packing import Packed, arrange, lay_out
+from burnish.models.reward_head import scored_completions
 from burnish.models.seats import target_values
 from burnish.train.batches import DataOrder, Rows, step_seed
 from burnish.train.engine import Engine, evaluating, memory_told
@@ -37,8 +38,11 @@ from burnish.train.method import Batch, Loss, Mean, Method
 from burnish.train.metrics_log import MetricsLog
 from burnish.train.optimiser import finish_gradient, learning_rate
 from burnish.train.resume import Checkpoints, Progress
+from burnish.train.sampling import SamplingMethod
 from burnish.train.settings import ResolvedTrainSettings
 from burnish.train.tracking import Trackers
+
+_LOOKS = 10  # a run, where the recipe doesn't say how often
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +129,9 @@ def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: Metric
     """
     settings = work.settings
     now = start
+    follows = work.method.follow if isinstance(work.method, SamplingMethod) else None
+    if follows:
+        follows(start.metrics)
     reset_peak_memory(work.engine.device)
     work.module.train()
     with interruptible() as interrupt, progress("Training (steps)", settings.max_steps) as bar:
@@ -133,7 +140,10 @@ def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: Metric
             metrics, now = _step(work, now)
             log.write(metrics)
             trackers.log(metrics, now.step)
-            bar.advance(1, f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s")
+            bar.advance(1, _note(metrics))
+            if follows and (reason := follows(metrics)):
+                warn(f"training ended after step {now.step:,} of {settings.max_steps:,}: {reason}")
+                return now.model_copy(update={"ended": reason})
             due = now.step % settings.checkpoint_every == 0 and now.step < settings.max_steps
             if due or interrupt.asked:
                 log.sync()
@@ -187,9 +197,7 @@ def _step(work: Work, before: Progress) -> tuple[dict[str, float], Progress]:
         "peak_memory_bytes": peak_memory_bytes(work.engine.device),
         **sums.shown(),
     }
-    if settings.heldout_loss_every and (step + 1) % settings.heldout_loss_every == 0 and len(work.heldout):
-        held_out = heldout(work, step + 1)
-        metrics |= {"heldout_loss": held_out.loss, **held_out.shown("heldout_")}
+    metrics |= _looked(work, step + 1)
     after = Progress(
         step=step + 1,
         tokens_seen=before.tokens_seen + sums.tokens,
@@ -197,8 +205,28 @@ def _step(work: Work, before: Progress) -> tuple[dict[str, float], Progress]:
         seconds=before.seconds + time.perf_counter() - began,
         first_loss=sums.loss if before.first_loss is None else before.first_loss,
         last_loss=sums.loss,
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
     )
     return metrics, after
+
+
+def _looked(work: Work, step: int) -> Mapping[str, float]:
+    """What held-out rows say after a step, where it is time to look: their loss, or the policy's own answers to
+    them."""
+    settings = work.settings
+    if isinstance(work.method, SamplingMethod):
+        every = settings.heldout_loss_every or max(1, settings.max_steps // _LOOKS)
+        due = step % every == 0 or step == settings.max_steps
+        return work.method.look(work.engine, step) if due else {}
+    if settings.heldout_loss_every and step % settings.heldout_loss_every == 0 and len(work.heldout):
+        held_out = heldout(work, step)
+        return {"heldout_loss": held_out.loss, **held_out.shown("heldout_")}
+    return {}
+
+
+def _note(metrics: Mapping[str, float]) -> str:
+    shown = f"reward {metrics['reward']:.3f}" if "reward" in metrics else f"loss {metrics['loss']:.3f}"
+    return f"{shown}, {metrics['tokens_per_second']:,.0f} tokens/s"
 
 
 def _update(work: Work, sums: Sums, rate: float, step: int) -> float:
@@ -231,10 +259,16 @@ def _scored(work: Work, batch: Batch, *, backward: bool) -> Sums:
 
     def score(packed: Packed, part: Batch) -> Loss:
         with autocast(engine.device, engine.dtype):
-            return work.method.loss(_with_numbers(engine, token_logprobs(engine.module, packed), packed, part))
+            return work.method.loss(_with_numbers(engine, _read(engine, packed), packed, part))
 
     with memory_told(engine.device, work.settings.token_budget):
         return accumulate(batch, work.settings.token_budget, score, backward=backward)
+
+
+def _read(engine: Engine, packed: Packed) -> ScoredGroups:
+    if engine.score_head:
+        return scored_completions(engine.module, engine.score_head, packed)
+    return token_logprobs(engine.module, packed)
 
 
 def _with_numbers(engine: Engine, scored: ScoredGroups, packed: Packed, part: Batch) -> ScoredGroups:

@@ -23,7 +23,7 @@ from burnish.models.logprobs import ScoredGroups
 from burnish.records import Record
 from burnish.train.engine import Engine
 
-Role: TypeAlias = Literal["reference", "value"]
+Role: TypeAlias = Literal["reference", "value", "score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Method(Protocol):
     @property
     def roles(self) -> frozenset[Role]:
         """What it needs beside the policy: the reference (the model before training), a value head with an adapter of
-        its own."""
+        its own; or, instead of log-probabilities, a head that scores whole completions."""
         ...
 
     @property

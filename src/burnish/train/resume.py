@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -28,7 +28,8 @@ _SEPARATOR = "::"
 
 
 class Progress(Artefact):
-    """How far a run has come. `seconds` are of work, over all its sessions; losses are None before the first step."""
+    """How far a run has come. `seconds` are of work, over all its sessions; losses are None before the first step.
+    `metrics` are those of the last step, as far as finite; `ended` says why training ended before its time, if so."""
 
     step: int = 0
     tokens_seen: int = 0
@@ -36,6 +37,8 @@ class Progress(Artefact):
     seconds: float = 0.0
     first_loss: float | None = None
     last_loss: float | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    ended: str = ""
 
 
 class _State(Artefact):

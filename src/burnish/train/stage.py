@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from burnish.artefacts import Dataset, Losses, TrainedModel
 from burnish.catalogue import build
 from burnish.data.store import read_records
 from burnish.errors import TrainError
-from burnish.logs import say
+from burnish.logs import say, warn
 from burnish.models.adapter import Adapter
 from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
 from burnish.models.device import peak_memory_bytes, products
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
+from burnish.models.reward_head import base_key, completion_scores, save_head
 from burnish.models.seats import VALUE, value_head
 from burnish.models.settings import ModelSettings
 from burnish.records import Record, content_digest
@@ -33,17 +34,21 @@ from burnish.train.encoded_cache import EncodedCache
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
 from burnish.train.engine import Engine
 from burnish.train.footprint import Footprint, check_fits, largest_row, predict
+from burnish.train.looks import SAMPLES
 from burnish.train.loop import Work, learn_reference, run_steps
 from burnish.train.method import Method
 from burnish.train.metrics_log import metrics_log
 from burnish.train.optimiser import make_optimiser, trained_weights
 from burnish.train.reference import ReferenceLogprobs
 from burnish.train.resume import Checkpoints, Progress
+from burnish.train.reward_report import longer_is_chosen, reward_report
+from burnish.train.sampling import SamplingMethod
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
 from burnish.train.tracking import Trackers
 
 METRICS = "train/metrics.jsonl"
 REFERENCE = "train/reference.safetensors"
+REWARD_MODEL = "train/reward_model.json"
 _NO_PART_IN_THE_RESULT = {"trackers", "checkpoint_every", "keep_checkpoints", "heldout_loss_every", "heldout_rows"}
 
 
@@ -55,10 +60,13 @@ def train(
     run: RunFolder,
     seed: int,
     resume: bool,
+    *,
+    folder: Path = Path(),
 ) -> TrainedModel:
     """Tune the model on the prepared rows but those whose "file:line" is in `quarantined`. Writes train/settings.json,
     metrics.jsonl, checkpoints/, reference.safetensors where the method compares with the model before training,
-    adapter/ or model/, and train.json last.
+    samples.jsonl where the method writes answers, adapter/ or model/, and train.json last. `folder` is the recipe's:
+    where a reward's own code and weights are looked for.
 
     With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
     run has, bit for bit on the same machine; without, begins anew.
@@ -84,7 +92,7 @@ def train(
         products=loaded.products,
         rate_share=method.learning_rate_share,
     )
-    key = _key(resolved, loaded, dataset, quarantined, seed)
+    key = _key(resolved, loaded, dataset, quarantined, seed, read_beside(settings, folder))
     checkpoints = Checkpoints(run.file("train/checkpoints"), key, resolved.keep_checkpoints)
     if not resume:
         _begin_anew(run, checkpoints)
@@ -95,7 +103,8 @@ def train(
     with products(loaded.products):
         if "reference" in method.roles:
             learn_reference(work)
-        done = _run(work, run, checkpoints, trackers)
+        done = _run(work, run, checkpoints, trackers, folder)
+        _report_on_scores(work, run)
     say(
         f"memory: up to {predicted.peak / 1e9:.2f} GB were predicted, {peak_memory_bytes(loaded.device) / 1e9:.2f} GB "
         "were used at most"
@@ -122,10 +131,12 @@ def _encode(
     encoding = encode_file(path, dataset.num_train, quarantined, method, encoder, cache)
     check_rows(encoding, encoder)
     tell(encoding, encoder.max_length)
-    if not settings.heldout_loss_every or not dataset.num_heldout:
+    scores = "score" in method.roles
+    wanted = settings.heldout_loss_every or scores or isinstance(method, SamplingMethod)
+    if not wanted or not dataset.num_heldout:
         return encoding, Rows()
-    heldout: Iterator[Record] = islice(read_records(run.file(dataset.heldout_path)), settings.heldout_rows)
-    count = min(dataset.num_heldout, settings.heldout_rows)
+    count = dataset.num_heldout if scores else min(dataset.num_heldout, settings.heldout_rows)
+    heldout: Iterator[Record] = islice(read_records(run.file(dataset.heldout_path)), count)
     return encoding, encode_rows(heldout, count, (), method, encoder, "Encoding held-out rows").rows
 
 
@@ -140,6 +151,12 @@ def _engine(
 ) -> Engine:
     """The model with all the seats that the method needs."""
     module = adapter.apply(loaded, seed)
+    if "score" in method.roles and adapter.form != "adapter":
+        raise TrainError(
+            f"train.adapter: {settings.adapter.kind}: a reward model is an adapter, so that it can sit beside a policy "
+            "on one copy of the base weights; nothing was trained",
+            hint="set train.adapter: lora, or qlora",
+        )
     needs_value = "value" in method.roles
     if needs_value:
         adapter.add(module, VALUE, step_seed(seed, 0))
@@ -152,7 +169,9 @@ def _engine(
         max_length=encoder.max_length,
         known=ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded)),
         value_head=value_head(module) if needs_value else None,
+        score_head=value_head(module) if "score" in method.roles else None,
         seed=seed,
+        base=base_key(loaded),
     )
 
 
@@ -162,6 +181,8 @@ def _work(
     weights = trained_weights(engine.module)
     if engine.value_head:
         weights |= {f"value_head.{name}": weight for name, weight in engine.value_head.named_parameters()}
+    if engine.score_head:
+        weights |= {f"score_head.{name}": weight for name, weight in engine.score_head.named_parameters()}
     for weight in weights.values():
         # Small updates vanish in 16-bit weights, so what is trained is held in 32 bits; products stay in the model's
         # type.
@@ -183,21 +204,42 @@ def _predict_memory(work: Work) -> Footprint:
     """Raises: TrainError when the run won't fit."""
     longest = max(work.rows.longest, work.heldout.longest)
     tokens = largest_row(work.settings, longest)
+    if isinstance(work.method, SamplingMethod):
+        longest = work.method.longest(longest)
+        tokens = max(longest, work.settings.token_budget)
+    if work.engine.value_head:
+        tokens *= 2  # a pass through the policy and one through the value
     footprint = predict(work.module, work.weights.values(), work.engine.device, work.engine.dtype, tokens, longest)
     check_fits(footprint, work.settings, longest, work.engine.device)
     return footprint
 
 
-def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers) -> Progress:
+def read_beside(settings: TrainSettings, folder: Path) -> str:
+    """A digest of what training reads beside rows and model: code and weights of rewards. Empty where there are none.
+
+    Raises: TrainError or ModelError when they aren't there.
+    """
+    method: Method = build("method", settings.method)
+    return method.digest(folder) if isinstance(method, SamplingMethod) else ""
+
+
+def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers, folder: Path) -> Progress:
     start = checkpoints.restore(work.weights, work.optimiser)
     if start.step:
         say(f"resuming after step {start.step:,} of {work.settings.max_steps:,}")
     trackers.start(run.name, run.file("train/settings.json").parent, work.settings.model_dump(mode="json"))
     try:
-        with metrics_log(run.file(METRICS), start.step) as log:
+        with metrics_log(run.file(METRICS), start.step) as log, _at_work(work, run, folder, start.step):
             return run_steps(work, start, checkpoints, log, trackers)
     finally:
         trackers.finish()
+
+
+def _at_work(work: Work, run: RunFolder, folder: Path, steps_done: int) -> AbstractContextManager[None]:
+    if not isinstance(work.method, SamplingMethod):
+        return nullcontext()
+    heldout = [work.heldout[row] for row in range(len(work.heldout))]
+    return work.method.at_work(work.engine, heldout, folder, run, steps_done)
 
 
 def _finish(
@@ -211,7 +253,7 @@ def _finish(
     losses: Losses,
 ) -> TrainedModel:
     """Save the weights, and then what they are."""
-    path = _save(adapter, work.module, loaded, run)
+    path = _save(adapter, work.engine, loaded, run)
     result = TrainedModel(
         method=settings.method.kind,
         adapter=settings.adapter.kind,
@@ -227,6 +269,8 @@ def _finish(
         first_loss=done.first_loss,
         last_loss=done.last_loss,
         losses=losses,
+        ended=done.ended,
+        writes=work.engine.score_head is None,
     )
     run.save("train/train.json", result)
     return result
@@ -234,14 +278,19 @@ def _finish(
 
 def _begin_anew(run: RunFolder, checkpoints: Checkpoints) -> None:
     checkpoints.clear()
-    for file in (METRICS, REFERENCE, "train/train.json"):
+    for file in (METRICS, REFERENCE, SAMPLES, REWARD_MODEL, "train/train.json"):
         run.file(file).unlink(missing_ok=True)
     for folder in ("train/adapter", "train/model"):
         shutil.rmtree(run.file(folder), ignore_errors=True)
 
 
 def _key(
-    settings: ResolvedTrainSettings, loaded: LoadedModel, dataset: Dataset, quarantined: Collection[str], seed: int
+    settings: ResolvedTrainSettings,
+    loaded: LoadedModel,
+    dataset: Dataset,
+    quarantined: Collection[str],
+    seed: int,
+    beside: str,
 ) -> str:
     """A digest of all that the trained weights follow from."""
     return content_digest(
@@ -254,6 +303,7 @@ def _key(
         dataset.digest,
         sorted(quarantined),
         seed,
+        *([beside] if beside else []),
     )
 
 
@@ -263,8 +313,30 @@ def _reference_key(loaded: LoadedModel) -> str:
     return content_digest(loaded.identity.digest, form, str(loaded.dtype), loaded.products, loaded.device.type)
 
 
-def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFolder) -> Path:
+def _report_on_scores(work: Work, run: RunFolder) -> None:
+    """Where a reward model was trained: what it is worth on the held-out pairs."""
+    head = work.engine.score_head
+    if head is None:
+        return
+    pairs = [work.heldout[row] for row in range(len(work.heldout))]
+    if not pairs:
+        warn("there are no held-out pairs, so the reward model's accuracy isn't known")
+        return
+    scores_C = work.engine.scores(pairs, lambda module, packed: completion_scores(module, head, packed))
+    longer = longer_is_chosen(work.rows[row] for row in range(len(work.rows)))
+    report = reward_report(pairs, scores_C, longer)
+    run.save(REWARD_MODEL, report)
+    low, high = report.accuracy.interval or (0.0, 1.0)
+    say(
+        f"held-out pairs: {report.accuracy.hits} of {report.pairs} right, {report.accuracy.hits / report.pairs:.1%} "
+        f"({low:.1%} to {high:.1%}); length alone is right of {report.by_length.hits} of the {report.by_length.n} "
+        "whose replies differ in it"
+    )
+
+
+def _save(adapter: Adapter, engine: Engine, loaded: LoadedModel, run: RunFolder) -> Path:
     """Write the trained weights whole, or not at all; a whole model is written in the type that it was loaded in."""
+    module = engine.module
     target = run.file(f"train/{adapter.form}")
     partial = run.file(f"train/.{adapter.form}.part")
     shutil.rmtree(partial, ignore_errors=True)
@@ -272,6 +344,8 @@ def _save(adapter: Adapter, module: nn.Module, loaded: LoadedModel, run: RunFold
         module.to(loaded.dtype)
     try:
         adapter.save(module, loaded, partial)
+        if engine.score_head:
+            save_head(engine.score_head, partial)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except (OSError, SafetensorError) as error:
