@@ -299,3 +299,14 @@ def test_public_sets_load_as_they_are(shared_data: Callable[[str], Path], name: 
     reading = read_source(SourceSettings(path=path.name), path.parent, faults)
     assert len(list(reading.records())) == SHARED[name][1]
     assert (reading.data_file().format, faults.total) == (SHARED[name][0], 0)
+
+
+@pytest.mark.parametrize("row", [{"prompt": "hello"}, {"messages": CHAT[:1]}, {"question": "hello", "source": "web"}])
+def test_prompts_without_a_reply_are_read_where_that_is_asked_for(tmp_path: Path, row: dict[str, object]) -> None:
+    records, _, faults = read(tmp_path, row, format="prompts")
+    assert not faults.total
+    assert records == [Conversation((USER,), PLACE)]
+
+
+def test_a_prompt_that_ends_with_a_reply_is_a_fault(tmp_path: Path) -> None:
+    assert "ends with a turn of assistant" in fault_of(tmp_path, {"messages": CHAT}, format="prompts")

@@ -20,6 +20,7 @@ FORMS: dict[FormatName, tuple[str, ...]] = {
     "preference": ("chosen", "rejected"),
     "kto": ("messages", "label"),
     "text": ("text",),
+    "prompts": ("prompt",),
 }
 
 
@@ -57,7 +58,7 @@ def format_of_file(sample: Sequence[tuple[Source, Mapping[str, object]]]) -> For
 
 def unknown(source: Source, row: Mapping[str, object]) -> DataError:
     """The error for a row of no known format."""
-    known = "; ".join(f"{name} ({', '.join(fields)})" for name, fields in FORMS.items())
+    known = "; ".join(f"{name} ({', '.join(fields)})" for name, fields in FORMS.items() if name != "prompts")
     return DataError(
         f"{source}: the format isn't known: got the fields {', '.join(row) or '(none)'}, expected those of {known}; "
         "nothing was prepared",
@@ -82,6 +83,8 @@ def unused_fields(row: Mapping[str, object], name: FormatName) -> tuple[str, ...
     read = {*FORMS[name], "system", "tools"}
     if name in ("messages", "sharegpt", "kto", "preference"):
         read.add(first_of(CHAT_NAMES, row) or "")
+    if name == "prompts":
+        read |= {first_of(CHAT_NAMES, row) or "", first_of(PROMPT_NAMES, row) or ""}
     if name == "prompt_completion":
         read |= {first_of(PROMPT_NAMES, row) or "", first_of(REPLY_NAMES, row) or ""}
     if name in ("preference", "kto"):
@@ -119,6 +122,8 @@ def _nearest(row: Mapping[str, object]) -> str:
         )
     best: tuple[float, FormatName, dict[str, str]] = (0.0, "prompt_completion", {})
     for name, wanted in FORMS.items():
+        if name == "prompts":  # any row with another field beside would come nearest to it
+            continue
         near = {field: _closest(field, row) for field in wanted}
         score = sum(difflib.SequenceMatcher(None, field, other).ratio() for field, other in near.items()) / len(wanted)
         if score > best[0]:

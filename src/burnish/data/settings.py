@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from burnish.settings import Settings
 
-FormatName: TypeAlias = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "text", "preference", "kto"]
+FormatName: TypeAlias = Literal[
+    "messages", "prompt_completion", "alpaca", "sharegpt", "text", "preference", "kto", "prompts"
+]
 ColumnName: TypeAlias = Literal[
     "messages", "tools", "system", "prompt", "completion", "instruction", "input", "output", "text", "chosen",
     "rejected", "label",
@@ -19,6 +21,9 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 class SourceSettings(Settings):
     """One file or set.
+
+    `format`: found out unless given; "prompts" (rows with a prompt and no reply, for methods that write their own) is
+    never guessed.
 
     `path`: a local path (relative to the recipe's folder), "hf:owner/name" for a Hub set, "builtin:NAME" for one that
     comes with Burnish, or "https://..." for a file that is fetched once and, with `sha256`, checked. `rows`: take this

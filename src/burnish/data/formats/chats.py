@@ -68,6 +68,18 @@ def text(row: Fields, source: Source) -> Conversation:
     return Conversation((), source, text=fields.text(row, "text"))
 
 
+def prompts(row: Fields, source: Source) -> Conversation:
+    """{"prompt"} under its usual names, or {"messages"} that end with the user's turn: what has no reply yet.
+
+    Raises: RowFault.
+    """
+    name = first_of(CHAT_NAMES, row) or first_of(PROMPT_NAMES, row) or "prompt"
+    chat = with_system(turns(row, name, "user"), fields.optional_text(row, "system"))
+    if chat[-1].role != "user":
+        raise RowFault(f'field "{name}" ends with a turn of {chat[-1].role}, expected the user\'s, which is answered')
+    return Conversation(chat, source, tools=fields.tools(row))
+
+
 def turns(row: Fields, name: str, role: str) -> tuple[Message, ...]:
     """A field that is text (one turn of `role`) or a list of messages.
 
@@ -119,4 +131,5 @@ CONVERTERS: dict[str, Callable[[Fields, Source], Conversation]] = {
     "prompt_completion": prompt_completion,
     "alpaca": alpaca,
     "text": text,
+    "prompts": prompts,
 }
