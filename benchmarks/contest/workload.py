@@ -91,6 +91,11 @@ def conversations() -> list[Conversation]:
     return [record for record in _records(_INSTRUCT, _own_chats)[1] if isinstance(record, Conversation)]
 
 
+def preferences() -> list[PreferencePair]:
+    """The pairs that benchmarks are made of."""
+    return [record for record in _records(_PREFERENCE, _own_pairs)[1] if isinstance(record, PreferencePair)]
+
+
 def _choose(rows: Sequence[dict[str, Any]], job: Job) -> tuple[list[dict[str, Any]], list[int]]:
     size = job.batch
     rng = random.Random(job.seed)
