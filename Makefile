@@ -19,7 +19,7 @@ check: lint types contracts
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/engine.py
 
-# The browser that one slow test opens the report in; the test is skipped where there is none.
+# The browser that slow tests open the report and the app in; they are skipped where there is none.
 browser:
 	command -v chromium || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 
@@ -45,7 +45,7 @@ $(VENV)/.torch: scripts/make_venv.sh scripts/install_torch.py
 	touch $@
 
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[qlora,tensorboard]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[qlora,tensorboard,ui]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.user

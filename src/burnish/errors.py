@@ -50,6 +50,10 @@ class GateRefusal(BurnishError):  # noqa: N818 - the gate refuses; nothing erred
     """A decision that stands in the way of what was asked (release, merge, export)."""
 
 
+class LabelError(BurnishError):
+    """Pairs or labels that can't be read, kept or exported."""
+
+
 class ReleaseError(BurnishError):
     """A release that can't be written, or that doesn't verify."""
 

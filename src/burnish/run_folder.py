@@ -16,13 +16,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from burnish.artefacts import Artefact
 from burnish.errors import RunFolderError
 
 _A = TypeVar("_A", bound=Artefact)
 _CHUNK = 1 << 20
+_LOCK_TRIES = 3
+_LOCK_PAUSE_SECONDS = 0.02
 
 
 def file_digest(path: Path) -> str:
@@ -178,14 +180,42 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(file, fcntl.LOCK_EX, tries=_LOCK_TRIES):
                 raise RunFolderError(
                     f"{self.path}: another process is working in this run folder; nothing was changed",
                     hint="wait for it to end, or choose another name with --set name=...",
-                ) from None
+                )
             yield
+
+    def is_worked_in(self) -> bool:
+        """Whether a process holds the folder now."""
+        try:
+            with (self.path / ".lock").open("r") as file:
+                return not _lock(file, fcntl.LOCK_SH, tries=1)
+        except OSError:
+            return False
+
+
+def _lock(file: IO[str], how: int, tries: int) -> bool:
+    """Whether the lock was had. Several tries, since asking if a folder is worked in holds it for an instant."""
+    for attempt in range(tries):
+        try:
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt + 1 < tries:
+                time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return True
+    return False
+
+
+def weights_of(name: str) -> str:
+    """What to load for `name`: of a run's folder the weights that it trained, else the name itself."""
+    for form in ("adapter", "model"):
+        folder = Path(name).expanduser() / "train" / form
+        if folder.is_dir():
+            return str(folder)
+    return name
 
 
 def versions() -> dict[str, str]:

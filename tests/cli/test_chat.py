@@ -15,8 +15,9 @@ import typer
 from typer.testing import CliRunner
 
 from burnish.cli import chat as chat_module
-from burnish.cli.chat import chat, weights_of
+from burnish.cli.chat import chat
 from burnish.errors import ModelError
+from burnish.run_folder import weights_of
 
 app = typer.Typer()
 app.command()(chat)

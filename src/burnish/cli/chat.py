@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from burnish.cli.visible import visible
 from burnish.logs import say
 from burnish.models.settings import ModelSettings
 from burnish.records import Message
+from burnish.run_folder import weights_of
 
 _COMMANDS = "/reset forgets the chat, /system TEXT sets the system message, /exit ends (so does Ctrl-D)"
 
@@ -97,19 +97,10 @@ def _open(name: str, system: str, max_new_tokens: int, temperature: float) -> Ta
     from burnish.models.generate import GenerationSettings
     from burnish.models.load import load_model
 
-    loaded = load_model(ModelSettings(name=str(weights_of(name))))
+    loaded = load_model(ModelSettings(name=weights_of(name)))
     length = int(getattr(loaded.model.config, "max_position_embeddings", 0)) or sys.maxsize
     settings = GenerationSettings(max_new_tokens=max_new_tokens, temperature=temperature)
     return Talk(name, loaded, Encoder(loaded.tokenizer, length), length, settings, system)
-
-
-def weights_of(name: str) -> str:
-    """What to load for `name`: of a run's folder the weights that it trained, else the name itself."""
-    for form in ("adapter", "model"):
-        folder = Path(name).expanduser() / "train" / form
-        if folder.is_dir():
-            return str(folder)
-    return name
 
 
 def _lines() -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from burnish import __version__
-from burnish.cli import models_command
+from burnish.cli import labels, models_command
 from burnish.cli.audit import audit
 from burnish.cli.chat import chat
 from burnish.cli.demo import demo
@@ -26,7 +26,9 @@ from burnish.cli.release import release
 from burnish.cli.repair import repair
 from burnish.cli.report import report
 from burnish.cli.run import evaluate, run, train
+from burnish.cli.sample import sample as sample_pairs
 from burnish.cli.suites import suites
+from burnish.cli.ui import ui
 from burnish.cli.verify import verify
 from burnish.errors import BurnishError
 from burnish.evaluate.judges.endpoint_key import endpoint_key
@@ -67,8 +69,9 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return carry_out
 
 
-for command in (demo, init, preview, run, audit, train, gate, repair, release, verify, report, suites, chat):
+for command in (demo, init, preview, run, audit, train, gate, repair, release, verify, report, suites, chat, ui):
     app.command()(_interruptible(command))
+app.command("sample")(_interruptible(sample_pairs))
 evaluation = typer.Typer(
     cls=RecipeOrCommand,
     no_args_is_help=True,
@@ -79,6 +82,7 @@ evaluation.command("recipe")(_interruptible(evaluate))
 evaluation.command("sample")(_interruptible(sample))
 evaluation.command("calibrate")(_interruptible(calibrate))
 app.add_typer(evaluation, name="evaluate")
+app.add_typer(labels.app, name="labels")
 app.add_typer(models_command.app, name="models")
 
 

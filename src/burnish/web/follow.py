@@ -1,0 +1,121 @@
+"""Follows a run's metrics as they are written, and draws them.
+
+The charts are drawn here, as the report's are: the page needs no chart library, its policy may forbid all foreign
+script and style, and what is watched looks like what is reported. Knows nothing of HTTP but how an event is framed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+
+from burnish.report.charts import Line
+from burnish.report.tables import NOT_CURVES
+
+_LINES = 3  # as many as a chart can tell apart
+Row = dict[str, float]
+Shown = tuple[str, bool]
+"""HTML, and whether nothing more will come."""
+
+
+class Tail:
+    """A growing file of JSON lines, read as far as it goes each time. A file that was written anew (a resumed run) is
+    begun again; a line that isn't whole yet waits; one that is broken is counted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = (0, 0)  # inode, bytes read
+        self._rest = b""
+        self.rows: list[Row] = []
+        self.broken = 0
+
+    def read(self) -> Sequence[Row]:
+        """All rows up to now; values that aren't finite numbers are left out of a row."""
+        try:
+            with self._path.open("rb") as file:
+                now, done = os.fstat(file.fileno()), self._place[1]
+                if now.st_ino != self._place[0] or now.st_size < done:
+                    self._rest, self.rows, self.broken, done = b"", [], 0, 0
+                file.seek(done)
+                new = file.read()
+        except OSError:
+            return self.rows
+        self._place = (now.st_ino, done + len(new))
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            self._take(line)
+        return self.rows
+
+    def _take(self, line: bytes) -> None:
+        try:
+            row = json.loads(line)
+            self.rows.append(
+                {name: float(value) for name, value in row.items() if _is_number(value)} | {"step": row["step"]}
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.broken += bool(line.strip())
+
+
+def charts(rows: Sequence[Row]) -> list[tuple[str, tuple[Line, ...]]]:
+    """(title, lines) of each chart: loss, reward, drift from the reference (KL) and throughput first, then every other
+    number that the run logs."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name not in NOT_CURVES:
+                series.setdefault(name, []).append((row["step"], value))
+    found: list[tuple[str, tuple[Line, ...]]] = []
+    for title, belongs in _KINDS:
+        names = [name for name in series if belongs(name)]
+        for start in range(0, len(names), _LINES):
+            part = names[start : start + _LINES]
+            found.append((title, tuple(Line(name.replace("_", " "), tuple(series.pop(name))) for name in part)))
+    others = [(_title(name), (Line(_title(name), tuple(points)),)) for name, points in series.items()]
+    return found + others
+
+
+_KINDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("Loss", lambda name: name == "loss" or name.endswith("_loss")),
+    ("Reward", lambda name: "reward" in name and "accura" not in name),
+    ("Drift from the reference (KL)", lambda name: "kl" in name.lower().split("_")),
+    ("Throughput, tokens a second", lambda name: name == "tokens_per_second"),
+)
+
+
+async def events(
+    render: Callable[[], Shown], gone: Callable[[], Awaitable[bool]], every_seconds: float
+) -> AsyncIterator[str]:
+    """Server-sent events: "live" with new HTML whenever it changed, and "over" when nothing more will come.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+    """
+    last = None
+    while not await gone():
+        html, over = await run_in_threadpool(render)
+        if html != last:
+            yield event("live", html)
+            last = html
+        if over:
+            yield event("over", "")
+            return
+        await asyncio.sleep(every_seconds)
+
+
+def event(name: str, data: str) -> str:
+    """One event as it goes over the wire."""
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"event: {name}\n{lines}\n"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
