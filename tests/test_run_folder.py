@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -99,6 +101,27 @@ def test_one_folder_takes_one_process_at_a_time(tmp_path: Path) -> None:
     assert refused.returncode != 0
     assert "another process" in refused.stderr
     assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_asking_whether_a_folder_is_worked_in_stands_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    assert not run.is_worked_in()
+    with run.locked():
+        assert run.is_worked_in()
+    assert not run.is_worked_in()
+    real, refused = fcntl.flock, [True]
+
+    def asked_just_now(file: IO[str], how: int) -> None:
+        if refused:
+            refused.pop()
+            raise BlockingIOError
+        real(file, how)
+
+    monkeypatch.setattr("burnish.run_folder.fcntl.flock", asked_just_now)
+    with run.locked():
+        assert not refused
 
 
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:

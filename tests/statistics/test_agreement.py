@@ -7,7 +7,7 @@ import pytest
 from burnish.statistics.agreement import agreement
 
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), part C: four observers, twelve units, nominal.
-PUBLISHED = ["111", "2222", "3333", "3333", "2222", "1234", "4444", "112", "2222", "5555", "11", "3"]
+PUBLISHED = ["111", "2232", "3333", "3333", "2222", "1234", "4444", "1121", "2222", "555", "11", "3"]
 
 
 def test_the_published_example_has_its_published_alpha() -> None:
