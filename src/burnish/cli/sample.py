@@ -39,7 +39,7 @@ def sample(
     from burnish.data.convert import read_source
     from burnish.data.faults import Faults
     from burnish.data.settings import SourceSettings
-    from burnish.labels.pair import write_pairs
+    from burnish.labels.pair import Pair, write_pairs
     from burnish.labels.sampling import Voice, gold_pairs, mixed, prompts_of, sample_pairs
     from burnish.recipe import load_recipe
 
@@ -51,7 +51,7 @@ def sample(
     asked, without = prompts_of(record for reading in readings for record in reading.records())
     if chosen.data.on_bad_row == "stop":
         faults.stop("no pair was made")
-    known = []
+    known: list[Pair] = []
     if gold:
         known_faults = Faults()
         known = list(gold_pairs(read_source(SourceSettings(path=gold), Path(), known_faults, chosen.seed).records()))

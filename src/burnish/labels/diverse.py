@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 _WORD = re.compile(r"\w+")
@@ -49,7 +48,7 @@ def _vectors(texts: Sequence[str]) -> csr_array:
     shape = (len(texts), max(1, len(vocabulary)))
     counts_NW = csr_array((np.ones(len(columns)), np.array(columns, dtype=np.int64), ends), shape=shape)
     counts_NW.sum_duplicates()
-    spread_W: NDArray[np.float64] = np.bincount(counts_NW.indices, minlength=shape[1])
+    spread_W = np.bincount(counts_NW.indices, minlength=shape[1])
     weights_W = np.log((1 + len(texts)) / (1 + spread_W)) + 1
     counts_NW.data *= weights_W[counts_NW.indices]
     lengths_N = np.sqrt(np.asarray((counts_NW * counts_NW).sum(axis=1)))

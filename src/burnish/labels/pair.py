@@ -18,8 +18,8 @@ from burnish.errors import LabelError
 from burnish.records import Message, Role, content_digest
 from burnish.run_folder import written_whole
 
-Choice: TypeAlias = Literal["first", "second", "tie", "both_bad", "skip"]
-CHOICES: tuple[Choice, ...] = ("first", "second", "tie", "both_bad", "skip")
+Known: TypeAlias = Literal["first", "second", "tie", "both_bad"]
+"""What may be said of a pair, beside skipping it."""
 _FAULTS_SHOWN = 10
 
 
@@ -47,7 +47,7 @@ class Pair(Artefact):
 
     prompt: tuple[Turn, ...] = Field(min_length=1)
     answers: tuple[Answer, Answer]
-    gold: Literal["first", "second", "tie", "both_bad"] | None = None
+    gold: Known | None = None
     origin: str = ""
     blind: bool = True
 

@@ -125,7 +125,7 @@ class LabelStore:
         """One item of a queue; None when it has no such one."""
         with self._open() as connection:
             row = connection.execute("SELECT id, content FROM items WHERE queue = ? AND id = ?", (queue, id)).fetchone()
-            return row and Item(*row)
+            return Item(*row) if row else None
 
     def judgements(self, queue: str) -> list[Judgement]:
         """Everything that was ever said in a queue, in order, what was taken back too."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from burnish.statistics.paired import Floats
+
 RESAMPLES = 2000
 
 
@@ -44,7 +46,7 @@ def agreement(units: Sequence[Sequence[str]], *, seed: int = 0, resamples: int =
     return Agreement(alpha, (float(low), float(high)), len(counts_UL))
 
 
-def _alpha(counts_UL: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> float | None:
+def _alpha(counts_UL: Floats) -> float | None:
     """From how often each unit was given each label; every unit has at least two."""
     labels_U = counts_UL.sum(axis=1)
     totals_L = counts_UL.sum(axis=0)
