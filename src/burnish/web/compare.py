@@ -67,7 +67,7 @@ def router(store: LabelStore, runs: Path, speakers: Speakers) -> APIRouter:
 
 def has_weights(run: RunFolder) -> bool:
     """Whether the run has trained something that can answer."""
-    return any((run.path / "train" / form).is_dir() for form in ("adapter", "model"))
+    return (run.path / "train/train.json").is_file()
 
 
 async def _lines(

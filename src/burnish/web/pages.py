@@ -49,10 +49,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=text.percent, number=text.number, count=text.count, duration=text.duration, marked=text.marked
+        percent=text.percent,
+        number=text.number,
+        count=text.count,
+        duration=text.duration,
+        hundredths=_hundredths,
+        marked=text.marked,
     )
     environment.globals.update(line_chart=charts.line_chart)
     return environment
+
+
+def _hundredths(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _finalized(value: object) -> object:
