@@ -57,6 +57,12 @@ def enter(page: Page, name: str = "Ana") -> None:
     page.keyboard.press("Enter")
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key once the page listens to keys."""
+    expect(page.locator("body[data-ready]")).to_be_attached()
+    page.keyboard.press(key)
+
+
 def test_labelling_by_keyboard_alone(place: Place, page: Page) -> None:
     enter(page)
     expect(page.get_by_role("heading", name="Which answer is better?")).to_be_visible()
@@ -64,19 +70,19 @@ def test_labelling_by_keyboard_alone(place: Place, page: Page) -> None:
     expect(progress).to_have_attribute("value", "0")
     kept = []
     for number, key in enumerate(("a", "b", "t", "x", "s"), 1):
-        page.keyboard.press(key)
+        press(page, key)
         expect(progress).to_have_attribute("value", str(number))
         kept.append(place.store.standing("pairs")[-1].vote.choice)
     assert kept[2:] == ["tie", "both_bad", "skip"]
-    page.keyboard.press("u")
+    press(page, "u")
     expect(page.get_by_role("status").first).to_have_text("Taken back. Judge it again, or skip it.")
-    page.keyboard.press("r")
+    press(page, "r")
     reason = page.get_by_role("textbox", name="Why?")
     expect(reason).to_be_focused()
     page.keyboard.type("a better tone")  # holds a, b, t: none of them may vote
     page.keyboard.press("Enter")
     expect(reason).not_to_be_focused()
-    page.keyboard.press("b")
+    press(page, "b")
     expect(progress).to_have_attribute("value", "5")
     newest = place.store.standing("pairs")[-1].vote
     assert (newest.reason, newest.round) == ("a better tone", 1)
@@ -88,7 +94,7 @@ def test_labelling_by_mouse_keys_off_and_hostile_text(place: Place, page: Page) 
     enter(page)
     keys = page.get_by_role("checkbox", name="Keys")
     keys.uncheck()
-    page.keyboard.press("a")
+    press(page, "a")
     page.reload()
     expect(keys).not_to_be_checked()
     assert place.store.judgements("pairs") == []
@@ -106,7 +112,7 @@ def test_a_choice_waits_for_a_server_that_is_down(place: Place, page: Page) -> N
     enter(page)
     expect(page.get_by_role("button", name="A is better")).to_be_visible()
     page.route("**/label/vote", lambda route: route.abort())
-    page.keyboard.press("a")
+    press(page, "a")
     expect(page.locator("[data-status]")).to_contain_text("can’t be reached")
     assert place.store.judgements("pairs") == []
     page.unroute("**/label/vote")
@@ -149,7 +155,7 @@ def test_calibrating_by_keyboard(place: Place, page: Page) -> None:
     page.get_by_role("button", name="Draw about 100 of each model").press("Enter")
     expect(page.get_by_role("region", name="Reply")).to_be_visible()
     for number, key in enumerate("rpcoi", 1):
-        page.keyboard.press(key)
+        press(page, key)
         expect(page.get_by_role("progressbar")).to_have_attribute("value", str(number))
     page.get_by_role("button", name="Write the 5 labelled so far").click()
     expect(page.get_by_text("burnish evaluate calibrate")).to_be_visible()

@@ -47,7 +47,7 @@ def test_a_blind_vote_becomes_a_label_and_then_names_are_told(place: Place, pers
 
 
 def test_an_open_comparison_is_marked_as_such(place: Place, person: Callable[[str], Person]) -> None:
-    lines = ask(person("ana"))
+    lines = ask(person("ana"), prompt="hello")
     assert said(lines, "left") == "hello says base"
     assert not Pair.model_validate_json(place.store.items("compare")[0].content).blind
 

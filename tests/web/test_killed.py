@@ -17,6 +17,7 @@ from random import Random
 import httpx
 import pytest
 
+import burnish
 from burnish.labels.pair import write_pairs
 from burnish.labels.store import LabelStore
 
@@ -25,6 +26,15 @@ from .conftest import Person, hidden, hidden_of, pair
 PAIRS = 250
 KILLS = 4
 COMMAND = "import sys; from burnish.cli.main import main; main(sys.argv[1:])"
+
+
+class LetOutError(Exception):
+    """The server was started anew, and knows this browser no more."""
+
+
+def noticed(answer: httpx.Response) -> None:
+    if answer.status_code == 403:
+        raise LetOutError
 
 
 class Server:
@@ -42,7 +52,7 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, "ui", "pairs.jsonl", *options],
             cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "COLUMNS": "60"},
+            env={**os.environ, "COLUMNS": "60", "PYTHONPATH": str(Path(burnish.__file__).parents[1])},
         )  # fmt: skip
         self._next_link()
 
@@ -66,7 +76,7 @@ class Server:
     def entered(self, name: str) -> Iterator[Person]:
         """A browser that was let in."""
         origin = f"http://127.0.0.1:{self._port}"
-        with httpx.Client(base_url=origin, timeout=20) as client:
+        with httpx.Client(base_url=origin, timeout=20, event_hooks={"response": [noticed]}) as client:
             with self.lock:
                 assert client.get(self._link, follow_redirects=False).status_code == 303
                 self._next_link()
@@ -92,7 +102,7 @@ def label_all(server: Server, name: str, acknowledged: list[tuple[str, str, str]
                     assert answer.headers["location"] == "/label"
                     acknowledged.append((vote["item"], name, vote["round"]))
                     vote = {}
-        except httpx.TransportError:
+        except (httpx.TransportError, LetOutError):
             continue
 
 

@@ -33,7 +33,7 @@
     else if (event.kind === "same") say("Both said the same: there is nothing to judge.");
     else if (event.kind === "failed") say(event.hint ? `${event.message} (${event.hint})` : event.message, true);
     else if (event.kind === "done") {
-      vote.elements.item.value = event.item;
+      vote.querySelector("[name=item]").value = event.item; // elements.item is a method
       votable(true);
       say("Both are done. Which is better?");
     }

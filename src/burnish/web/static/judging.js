@@ -79,6 +79,7 @@
     show();
   }
   document.addEventListener("keydown", pressed);
+  document.body.dataset.ready = "";
   if (!form) return;
   form.addEventListener("submit", submit);
   // Enter in the reason must not choose an answer.
