@@ -93,6 +93,7 @@ def test_labelling_by_keyboard_alone(place: Place, page: Page) -> None:
 def test_labelling_by_mouse_keys_off_and_hostile_text(place: Place, page: Page) -> None:
     enter(page)
     keys = page.get_by_role("checkbox", name="Keys")
+    expect(page.locator("body[data-ready]")).to_be_attached()
     keys.uncheck()
     press(page, "a")
     page.reload()
