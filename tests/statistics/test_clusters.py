@@ -28,20 +28,31 @@ def test_families_that_move_as_one_count_once() -> None:
     assert design_effect(values, np.repeat(np.arange(200), 5)) == pytest.approx(5.0, rel=0.02)
 
 
-def test_where_nothing_changed_half_of_it_is_given_up() -> None:
-    """120 families of 5: (1 + 5) / 2."""
-    assert design_effect(np.zeros(600), np.repeat(np.arange(120), 5)) == pytest.approx(3.0)
+def test_where_nothing_changed_a_family_is_worth_one_prompt() -> None:
+    assert design_effect(np.zeros(600), np.repeat(np.arange(120), 5)) == pytest.approx(5.0)
+    uneven = np.concatenate([np.repeat(np.arange(30), 2), np.repeat(np.arange(30, 60), 4)])
+    assert design_effect(np.zeros(180), uneven) == pytest.approx(30 * (4 + 16) / 180)
 
 
-@pytest.mark.parametrize(("families", "size"), [(121, 5), (66, 6)])
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_one_more_family_that_moves_as_one_is_counted() -> None:
+    """40 families of 3, in each of 20 one prompt better or worse: 20 changes, alone in their families. Squares sum up
+    to 20; corrected for degrees of freedom 20 x 120 / 119 (prompts) and 20 x 40 / 39 (families)."""
+    values = np.zeros(120)
+    values[0:60:3] = np.tile([1.0, -1.0], 10)
+    expected = (20 * 40 / 39 + 9) / (20 * 120 / 119 + 3)
+    assert design_effect(values, np.repeat(np.arange(40), 3)) == pytest.approx(expected)
+    assert design_effect(0.1 * values, np.repeat(np.arange(40), 3)) == pytest.approx(expected)  # of any unit
+
+
+@pytest.mark.parametrize(("families", "size"), [(121, 5), (66, 6), (66, 20), (25, 10)])
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_false_passes_stay_rare_when_families_move_together(families: int, size: int, share: float) -> None:
     """1,000 tuned models whose rate rose by exactly the margin, a share of the families moving as one."""
     random = np.random.default_rng(11)
     ids = np.repeat(np.arange(families), size)
     own, shared = random.random((1000, families, size)), random.random((1000, families, 1))
     draw = np.where(random.random((1000, families, 1)) < share, shared, own).reshape(1000, -1)
-    changes = np.where(draw < 0.02, -1.0, np.where(draw < 0.09, 1.0, 0.0))
+    changes = np.where(draw < 0.05, 1.0, 0.0)
     passes = 0
     for row in changes:
         effect = design_effect(row, ids)

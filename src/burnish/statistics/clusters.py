@@ -23,27 +23,28 @@ def design_effect(changes: ArrayLike, clusters: ArrayLike) -> float:
     prompts were independent; at least 1, and exactly 1 where every cluster has one member.
 
     The ratio of the cluster-robust variance of the mean to the ordinary one (what a bootstrap over clusters converges
-    to), floored at 1: chance alone must not make a sample worth more than it is. It can only be seen in clusters where
-    something changed, so it is averaged with one more such cluster whose members all move together: where nothing
-    changed half of the prompts' worth beyond their clusters is given up, where much changed almost nothing. With fewer
-    than 20 clusters it can't be told, and a cluster counts as one prompt.
+    to), floored at 1: chance alone must not make a sample worth more than it is. Clusters whose members all move
+    together may be few, and none of them among those that were seen to change; so one more is counted, of the size
+    of a prompt's own cluster on average. Where nothing changed, a cluster is then worth one prompt; where much changed
+    it hardly matters. With fewer than 20 clusters nothing can be told, and a cluster counts as one prompt.
 
-    In simulations of 25 to 121 clusters of 2 to 20, in which none to all clusters move as one, false passes of the gate
-    at the margin come down from up to 47% to at most 8%, and to about 6% at most with 40 clusters or more.
+    `benchmarks/gate.py` prints what comes of it: the gate's false passes at the margin where none, some or all of the
+    families move as one.
 
-    Source: Kish, Survey Sampling (1965) 5.4, for the ratio; the shrinkage is ours.
+    Source: Kish, Survey Sampling (1965) 5.4, for the ratio; the further cluster is ours.
     """
     x, ids = np.asarray(changes, dtype=np.float64), np.asarray(clusters, dtype=np.int64)
-    n, count = len(x), len(np.bincount(ids)) if len(x) else 0
+    sizes = np.bincount(ids)
+    n, count = len(x), len(sizes)
     if count == n:
         return 1.0
-    size = n / count
+    size = float((sizes.astype(np.float64) ** 2).sum()) / n
     if count < FEWEST_FAMILIES:
         return size
     centred = x - x.mean()
     ordinary = float((centred**2).sum()) * n / (n - 1)
     sums = np.bincount(ids, weights=centred)
     between = float((sums**2).sum()) * count / (count - 1)
-    seen = max(1.0, between / ordinary) if ordinary > 0 else 1.0
-    moved = max(1, len(np.unique(ids[x != 0])))
-    return (moved * seen + size) / (moved + 1)
+    changed = x[x != 0]
+    unit = float((changed**2).mean()) if len(changed) else 1.0
+    return (max(between, ordinary) + unit * size**2) / (ordinary + unit * size)
