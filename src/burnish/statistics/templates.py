@@ -37,7 +37,7 @@ def template_families(texts: Sequence[str], alike: float = ALIKE) -> list[str]:
     columns: list[NDArray[np.int64]] = []
     for start in range(0, len(texts), _BLOCK):
         shared = coo_array(grams[start : start + _BLOCK] @ grams.T)
-        one, other = shared.row + start, shared.col
+        one, other = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)
         similar = shared.data >= alike * (sizes[one] + sizes[other] - shared.data)
         rows.append(one[similar])
         columns.append(other[similar])
