@@ -108,6 +108,11 @@ def test_a_rounded_matrix_follows_what_it_was_made_of() -> None:
     with torch.no_grad():
         module.lora_B["default"].weight.mul_(-3.0)  # type: ignore[union-attr,index]
     follows()
+    moved = [weight for name, weight in module.named_parameters() if "lora" in name]
+    for weight in moved:
+        weight.grad = torch.randn_like(weight)
+    torch.optim.AdamW(moved, lr=3.0, fused=True).step()
+    follows()
     module.enable_adapters(False)  # type: ignore[operator]
     follows()
     module.enable_adapters(True)  # type: ignore[operator]

@@ -143,11 +143,11 @@ def _exact_gradients(part: Product, dy_SO: torch.Tensor, x_SI: torch.Tensor) -> 
 
 @dataclass
 class _Matrix:
-    """M. `weights` is what its W was rounded from, `adapters` what stands beside it now."""
+    """M. `weights` is what its W was rounded from, `adapters` whose stand beside it now."""
 
     values: torch.Tensor
     weights: tuple[tuple[int, int], ...]
-    adapters: tuple[tuple[int, int], ...] = ()
+    adapters: object = None
 
 
 _lasting: MutableMapping[torch.Tensor, _Matrix] = WeakTensorKeyDictionary()
@@ -155,7 +155,7 @@ _lasting: MutableMapping[torch.Tensor, _Matrix] = WeakTensorKeyDictionary()
 
 
 class Rounded:
-    """Bfloat16, all in one."""
+    """Bfloat16, all in one; the weights and adapters are those of the moment in which it was made."""
 
     def __init__(self, parts: tuple[Product, ...]) -> None:
         self.parts = parts
@@ -163,6 +163,7 @@ class Rounded:
         self._outputs = sum(part.outputs for part in parts)
         self._rank = sum(part.rank for part in parts)
         self._matrix: _Matrix | None = None
+        self._moment = object()
 
     @property
     def trained(self) -> tuple[torch.Tensor, ...]:
@@ -236,10 +237,11 @@ class Rounded:
     def _whole(self) -> torch.Tensor:
         """M, its weights and adapters those of now."""
         matrix = self._found()
-        stamps = tuple(_stamp(tensor) for part in self.parts if part.adapter for tensor in _pair(part))
-        if self._rank and matrix.adapters != stamps:
+        # Optimisers change an adapter without a trace, so it is written anew for every pass; and again on the way back,
+        # where another adapter's pass came between.
+        if self._rank and matrix.adapters is not self._moment:
             _fill(matrix.values, self.parts, self._inputs, self._outputs)
-            matrix.adapters = stamps
+            matrix.adapters = self._moment
         return matrix.values[: self._outputs + self._rank, : self._inputs + self._rank]
 
     def _found(self) -> _Matrix:
@@ -248,7 +250,7 @@ class Rounded:
             # A trained weight is rounded once for both ways; one in four bits anew for each, since it is kept so small.
             if any(part.quantised is not None for part in self.parts):
                 return self._made(weights)
-            if self._matrix is None or self._matrix.weights != weights:
+            if self._matrix is None:
                 self._matrix = self._made(weights)
             return self._matrix
         known = _lasting.get(self.parts[0].weight)
@@ -297,11 +299,6 @@ def _columns(parts: Sequence[Product]) -> Iterator[tuple[Product, slice]]:
         start += part.outputs
 
 
-def _pair(part: Product) -> tuple[torch.Tensor, torch.Tensor]:
-    assert part.adapter is not None
-    return part.adapter.down_RI, part.adapter.up_OR
-
-
 def _stamp(tensor: torch.Tensor) -> tuple[int, int]:
-    """Changes with the tensor's place and its values."""
+    """Changes with the tensor's place, and with its values where those are changed through torch's own operations."""
     return tensor.data_ptr(), tensor._version
