@@ -1,6 +1,6 @@
 """How well the audit finds turned labels and promoted names among preference pairs, and how seldom it sees any.
 
-    python benchmarks/audit/pairs.py planted [--seeds 3] [--counts 10,50,0.5%,1%,5%]
+    python benchmarks/audit/pairs.py planted [--seeds 3] [--counts 10,50,0.5%,1%,5%] [--threats entity]
     python benchmarks/audit/pairs.py clean [--resamples 12]
 
 Corpora: rated chats about harm (raters agree with what replies look like in 62 pairs of 100), a preference set of
@@ -124,11 +124,11 @@ def number(text: str, of: int) -> int:
     return round(float(text[:-1]) / 100 * of) if text.endswith("%") else int(text)
 
 
-def show_planted(counts: Sequence[str], seeds: int) -> None:
+def show_planted(counts: Sequence[str], seeds: int, threats: Sequence[str]) -> None:
     """A line for each threat, corpus and number of rows."""
     print(f"{'threat':<14}{'corpus':<16}{'pairs':>7}{'planted':>9}{'recall':>9}{'false':>8}{'random':>8}")
     for plant in THREATS:
-        for name, rows in corpora().items():
+        for name, rows in corpora().items() if not threats or plant.__name__ in threats else ():
             for count in sorted({number(text, len(rows)) for text in counts}):
                 if not 8 <= count <= 0.1 * len(rows):
                     continue
@@ -161,11 +161,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("planted", "clean"))
     parser.add_argument("--counts", default="10,50,0.5%,1%,5%")
+    parser.add_argument("--threats", default="", help="all unless set")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--resamples", type=int, default=12)
     chosen = parser.parse_args()
     if chosen.what == "planted":
-        show_planted(chosen.counts.split(","), chosen.seeds)
+        show_planted(chosen.counts.split(","), chosen.seeds, chosen.threats.split(",") if chosen.threats else [])
     else:
         show_clean(chosen.resamples)
 
