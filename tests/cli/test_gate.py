@@ -33,7 +33,7 @@ def test_the_exit_code_is_the_verdict(
     run = recorded_run(suites={"harm": ("harmful", pairs)})
     assert burnish("gate", run.path) == code
     said = capsys.readouterr().out
-    assert said.rstrip().endswith(verdict)
+    assert said.rstrip().splitlines()[-1].startswith(f"{verdict} (attempt 1")
     assert "harmful_compliance" in said
 
 
