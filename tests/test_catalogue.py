@@ -13,6 +13,7 @@ NEEDED: dict[tuple[Family, str], dict[str, object]] = {
     ("method", "ppo"): {"rewards": _FUNCTION},
     ("reward", "function"): _FUNCTION,
     ("reward", "reward_model"): {"path": "runs/reward"},
+    ("repair", "project"): {"unaligned": "a-model"},
 }
 """What has no default."""
 

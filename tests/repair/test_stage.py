@@ -242,7 +242,7 @@ def test_the_command_repairs_a_run_by_the_ways_named(place: Path, capsys: pytest
     assert ended.value.code == {"BLOCK": 10, "HOLD": 11}[outcome.decision.verdict]
     assert (outcome.folder / "repair/repair.json").is_file()
     with pytest.raises(SystemExit) as ended:
-        main(["repair", str(place)])
+        main(["repair", str(place / "nowhere")])
     assert ended.value.code == 1
     assert "recipe.yaml: missing" in capsys.readouterr().err
 
