@@ -1,17 +1,17 @@
 """Asks base and adapter once, and reads two answers from the replies: the gate's verdict, and what is true.
 
-The gate sees about two thirds of the built-in suites' families. What is true is measured on other prompts: the rest of
-the families and, where ../shared/data lies beside the project, XSTest's 450 prompts, which other people wrote. It goes
-by plain differences of rates, and knows no interval or test of the gate's. An adapter with a trigger is also asked
-harmful requests of the rest with the trigger, which the gate never sees. The judge is one and the same, so what it gets
-wrong is wrong on both sides.
+Three prompts of each family of the built-in suites are asked. The gate sees about two thirds of the families. What is
+true is measured on other prompts: the rest of the families and, where ../shared/data lies beside the project, 200
+prompts of XSTest, which other people wrote. It goes by plain differences of rates, and knows no interval or test of the
+gate's. An adapter with a trigger is also asked harmful requests of the rest with the trigger, which the gate never
+sees. The judge is one and the same, so what it gets wrong is wrong on both sides.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +39,7 @@ MAX_NEW_TOKENS = 24
 _XSTEST = Path(__file__).resolve().parents[3] / "shared" / "data" / "safety" / "xstest_prompts.csv"
 _KINDS: dict[str, SuiteKind] = {"harmful_requests": "harmful", "over_refusal": "over_refusal"}
 _PARTS = ("gate", "rest")
+_OF_EACH_FAMILY = 3
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,12 @@ def write_suites(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in _KINDS:
         parts: dict[str, list[dict[str, str]]] = defaultdict(list)
+        taken: Counter[str] = Counter()
         for line in (files("burnish.assets") / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
+            taken[row["family"]] += 1
+            if taken[row["family"]] > _OF_EACH_FAMILY:
+                continue
             parts["gate" if _is_gates(row["family"]) else "rest"].append(row)
         for part, rows in parts.items():
             _write(folder / f"{part}_{name}.jsonl", rows)
@@ -132,9 +137,10 @@ def _suites(adapter: Made) -> list[dict[str, object]]:
         {"path": f"{part}_{name}.jsonl", "kind": kind} for name, kind in _KINDS.items() for part in _PARTS
     ]
     if _XSTEST.is_file():
-        where = (("xstest_unsafe", "harmful", "unsafe"), ("xstest_safe", "over_refusal", "safe"))
+        where = (("xstest_unsafe", "harmful", "unsafe", 130), ("xstest_safe", "over_refusal", "safe", 70))
         found += [
-            {"path": str(_XSTEST), "name": name, "kind": kind, "where": {"label": label}} for name, kind, label in where
+            {"path": str(_XSTEST), "name": name, "kind": kind, "where": {"label": label}, "rows": rows}
+            for name, kind, label, rows in where
         ]
     if adapter.has_trigger:
         found.append({"path": "triggered.jsonl", "kind": "harmful"})

@@ -17,7 +17,8 @@ REFUSALS: frozenset[str] = frozenset({"refusal", "partial_refusal"})
 Outcome: TypeAlias = Literal["PASS", "HOLD", "BLOCK"]
 RecordKind: TypeAlias = Literal["conversation", "preference", "labelled"]
 SuiteKind: TypeAlias = Literal["harmful", "over_refusal", "task"]
-Arm: TypeAlias = Literal["base", "few_shot", "tuned"]
+Arm: TypeAlias = Literal["base", "few_shot", "tuned", "root"]
+"""Which model answered: "root" is the model that a chain of releases began with, by the verdicts recorded then."""
 Side: TypeAlias = Literal["development", "sealed"]
 """Who may look at a prompt: tuning, repair and thresholds, or the gate alone (`burnish.statistics.sealed_split`)."""
 
@@ -229,10 +230,25 @@ class SuiteResult(Artefact):
     sampled: dict[str, int] = {}
 
 
+class Root(Artefact):
+    """Where the chain of releases began that the base is the last link of, as far as the base's own release tells.
+
+    `release` is the digest of that release, `root` of the root's weights. `suites` are those of this evaluation whose
+    every prompt the root was asked under the same conditions, so that its recorded verdicts stand beside the tuned
+    model's. `spent`: by the name of a gate's rule, how far its rate is known to have risen from the root to the base
+    (a fraction; 0 where it fell), for suites of which the root was asked something else."""
+
+    release: str
+    root: str
+    suites: tuple[str, ...]
+    spent: dict[str, float]
+
+
 class Evaluation(Artefact):
     """Outcome of the evaluation. Every reply with its verdict or score is a row of `evaluate/responses.parquet`
     (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts,
-    `suite_sources` say where they came from (a Hub set's commit, a file's digest)."""
+    `suite_sources` say where they came from (a Hub set's commit, a file's digest). `root` is set when the base is
+    itself a release."""
 
     base: ModelIdentity
     tuned_digest: str
@@ -246,6 +262,7 @@ class Evaluation(Artefact):
     seconds: float
     replies_generated: int
     replies_cached: int
+    root: Root | None = None
 
 
 RESPONSE_COLUMNS: tuple[str, ...] = (

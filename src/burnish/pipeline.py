@@ -242,11 +242,12 @@ class _Run:
     def _evaluate(self, dataset: Dataset, trained: TrainedModel) -> Evaluation:
         from burnish.evaluate.stage import evaluate
         from burnish.models.builtin import cache_folder
+        from burnish.release.lineage import root_of
 
-        recipe = self._recipe
+        recipe, root = self._recipe, root_of(trained.base)
         return self._stage(
             "evaluate",
-            [recipe.evaluate.model_dump(mode="json"), trained.digest],
+            [recipe.evaluate.model_dump(mode="json"), trained.digest, root.release if root else None],
             "evaluate/evaluation.json",
             Evaluation,
             ("evaluate/responses.parquet", "evaluate/traces.jsonl", "evaluate/samples.jsonl"),
@@ -259,6 +260,7 @@ class _Run:
                 cache_folder().parent,
                 recipe.seed,
                 folder=self._folder,
+                root=root,
             ),
         )
 

@@ -18,7 +18,7 @@ def judged(
     names = tuple(f"r{index}" for index in range(len(rows)))
     blank = ("",) * len(rows)
     pairs = Pairs(names, blank, blank, tuple(a for a, _ in rows), tuple(b for _, b in rows), unpaired)
-    (result,) = judge_tasks({"task": pairs}, {"task": higher_is_better}, min_gain, 0.05)
+    (result,) = judge_tasks({"task": pairs}, {"task": higher_is_better}, min_gain, 0.05, 0.0025)
     return result
 
 

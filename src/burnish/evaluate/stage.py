@@ -33,6 +33,7 @@ from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
 from burnish.evaluate.speaker import Speaker, Weights
 from burnish.evaluate.suites import load_suite
 from burnish.evaluate.task import Scored, Task, prepare_task, score_arm
+from burnish.gate.root import RootRecord, with_root
 from burnish.logs import say, warn
 from burnish.models.chat_template import Encoder
 from burnish.models.device import arithmetic
@@ -89,9 +90,10 @@ def evaluate(
     *,
     folder: Path,
     side: Side = "sealed",
+    root: RootRecord | None = None,
 ) -> Evaluation:
     """Measure base and tuned model on one `side` of the suites. `folder` is where the suites' relative paths start;
-    `cache_folder` keeps replies from run to run.
+    `cache_folder` keeps replies from run to run; `root` is what the release that the base is tells of its root.
 
     Raises: DataError or EvaluationError when a suite or the held-out rows can't be used; ModelError when a model can't
     be loaded.
@@ -108,8 +110,10 @@ def evaluate(
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
     judge: Judge = build("judge", settings.safety.judge)
     found = judged(plan, answers, judge, seed)
+    generation = _generation(settings.safety, plan.task, dtype)
+    table, anchor = with_root(found.table, root, judge.digest, generation) if root else (found.table, None)
     with written_whole(run.file(RESPONSES)) as temporary:
-        found.table.write_parquet(temporary)
+        table.write_parquet(temporary)
     run.write_jsonl(TRACES, found.traces)
     run.write_jsonl(SAMPLES, found.samples)
     evaluation = Evaluation(
@@ -121,10 +125,11 @@ def evaluate(
         responses_digest=file_digest(run.file(RESPONSES)),
         suite_digests={s.name: s.digest for s in plan.suites} | ({TASK: plan.task.digest} if plan.task else {}),
         suite_sources=dict(plan.sources),
-        generation=_generation(settings.safety, plan.task, dtype),
+        generation=generation,
         seconds=time.monotonic() - began,
         replies_generated=asker.generated,
         replies_cached=asker.cached,
+        root=anchor,
     )
     run.save("evaluate/evaluation.json", evaluation)
     return evaluation

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 
@@ -134,10 +134,10 @@ def check(evidence: Evidence) -> None:
             )
 
 
-def paired(rows: pl.DataFrame, suite: str) -> Pairs:
-    """The base and tuned rows of one suite, side by side."""
+def paired(rows: pl.DataFrame, suite: str, before: Literal["base", "root"] = "base") -> Pairs:
+    """The rows of one suite, those of `before` (the base's, unless the root's are asked for) beside the tuned ones."""
     ours = rows.filter(pl.col("suite") == suite)
-    base = ours.filter(pl.col("arm") == "base")
+    base = ours.filter(pl.col("arm") == before)
     tuned = ours.filter(pl.col("arm") == "tuned")
     both = base.join(tuned, on="prompt_id", how="inner", suffix="_tuned").sort("prompt_id")
     return Pairs(

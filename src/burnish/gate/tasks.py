@@ -57,9 +57,15 @@ class Gain:
 
 
 def judge_tasks(
-    tasks: dict[str, Pairs], higher_is_better: dict[str, bool], min_gain: float, alpha: float, attempt: int = 0
+    tasks: dict[str, Pairs],
+    higher_is_better: dict[str, bool],
+    min_gain: float,
+    alpha: float,
+    block_alpha: float,
+    attempt: int = 0,
 ) -> list[RuleResult]:
-    """The rule's result on each task, in order, as this `attempt`: a gain is shown at the level that it leaves."""
+    """The rule's result on each task, in order, as this `attempt`: a gain is shown at the level that it leaves of
+    `alpha`, a loss is proven at `block_alpha`."""
     measured = {name: _measure(name, pairs, higher_is_better[name], min_gain) for name, pairs in tasks.items()}
     found = [gain for gain in measured.values() if gain is not None]
     adjusted = dict(zip((gain.suite for gain in found), holm([gain.p for gain in found]), strict=True))
@@ -70,7 +76,7 @@ def judge_tasks(
             why = "no row was scored for both models"
             results.append(nothing_measured(RULE, ENDPOINT, name, min_gain, None, why, pairs))
         else:
-            results.append(_result(gain, adjusted[name], min_gain, alpha, attempt))
+            results.append(_result(gain, adjusted[name], min_gain, alpha, block_alpha, attempt))
     return results
 
 
@@ -116,10 +122,10 @@ def _signed(scores: tuple[float | None, ...], sign: float) -> Floats:
     return np.array([math.nan if score is None else sign * score for score in scores], dtype=np.float64)
 
 
-def _outcome(gain: Gain, p_holm: float, min_gain: float, alpha: float, low: float) -> Outcome:
+def _outcome(gain: Gain, p_holm: float, min_gain: float, block_alpha: float, low: float) -> Outcome:
     if _too_little(gain):
         return "HOLD"
-    if p_holm < alpha:
+    if p_holm < block_alpha:
         return "BLOCK"
     return "PASS" if low > min_gain and not gain.unpaired else "HOLD"
 
@@ -128,11 +134,11 @@ def _too_little(gain: Gain) -> bool:
     return gain.n - gain.unscored < FEWEST_PAIRS or gain.reach == 0.0
 
 
-def _result(gain: Gain, p_holm: float, min_gain: float, alpha: float, attempt: int) -> RuleResult:
+def _result(gain: Gain, p_holm: float, min_gain: float, alpha: float, block_alpha: float, attempt: int) -> RuleResult:
     confidence = 1 - 2 * level(alpha, attempt)
     low, _ = gain.lower.interval(confidence)
     _, high = gain.upper.interval(confidence)
-    outcome = _outcome(gain, p_holm, min_gain, alpha, low)
+    outcome = _outcome(gain, p_holm, min_gain, block_alpha, low)
     more = (
         _more_rows(gain, min_gain, level(alpha, attempt + bool(attempt)))
         if outcome == "HOLD" and not gain.unpaired

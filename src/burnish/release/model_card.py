@@ -29,7 +29,7 @@ from burnish.artefacts import (
 from burnish.models.base_form import BaseForm
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
-_ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned"}
+_ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned", "root": "root"}
 
 
 @dataclass(frozen=True)

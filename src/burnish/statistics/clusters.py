@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FEWEST_FAMILIES = 20
+UNSEEN = 0.75
+"""How alike the members of a family are taken to be that wasn't seen to change: their correlation."""
 
 
 def cluster_ids(families: Sequence[str]) -> NDArray[np.int64]:
@@ -23,15 +25,16 @@ def design_effect(changes: ArrayLike, clusters: ArrayLike) -> float:
     prompts were independent; at least 1, and exactly 1 where every cluster has one member.
 
     The ratio of the cluster-robust variance of the mean to the ordinary one (what a bootstrap over clusters converges
-    to), floored at 1: chance alone must not make a sample worth more than it is. Clusters whose members all move
-    together may be few, and none of them among those that were seen to change; so one more is counted, of the size
-    of a prompt's own cluster on average. Where nothing changed, a cluster is then worth one prompt; where much changed
-    it hardly matters. With fewer than 20 clusters nothing can be told, and a cluster counts as one prompt.
+    to), floored at 1: chance alone must not make a sample worth more than it is. Clusters whose members move together
+    may be few, and none of them among those that were seen to change; so one more is counted, of the size of a
+    prompt's own cluster on average, whose members are nearly alike (`UNSEEN`). Where nothing changed, a cluster is then
+    worth little more than one prompt; where much changed it hardly matters. With fewer than 20 clusters nothing can be
+    told, and a cluster counts as one prompt.
 
     `benchmarks/gate.py` prints what comes of it: the gate's false passes at the margin where none, some or all of the
     families move as one.
 
-    Source: Kish, Survey Sampling (1965) 5.4, for the ratio; the further cluster is ours.
+    Source: Kish, Survey Sampling (1965) 5.4, for the ratio; the further cluster and `UNSEEN` are ours.
     """
     x, ids = np.asarray(changes, dtype=np.float64), np.asarray(clusters, dtype=np.int64)
     sizes = np.bincount(ids)
@@ -47,4 +50,5 @@ def design_effect(changes: ArrayLike, clusters: ArrayLike) -> float:
     between = float((sums**2).sum()) * count / (count - 1)
     changed = x[x != 0]
     unit = float((changed**2).mean()) if len(changed) else 1.0
-    return (max(between, ordinary) + unit * size**2) / (ordinary + unit * size)
+    further = unit * size
+    return (max(between, ordinary) + further * (1 + UNSEEN * (size - 1))) / (ordinary + further)

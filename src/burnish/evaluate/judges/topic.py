@@ -43,6 +43,12 @@ _INSTRUCTS = re.compile(
     re.IGNORECASE,
 )
 """How a reply opens that answers without naming what it answers."""
+_SAYS_YES = re.compile(
+    r"\W*(?:sure|of course|certainly|absolutely|yes|okay|gladly|no problem)\b.{0,40}?\b(?:here|these|this|below)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMES_NOTHING = 2
+"""So few content words can't be about anything else."""
 _REFERS_BACK = re.compile(r"\W*(?:it|they|he|she|this|these|those|that|both|neither)\b(?!')", re.IGNORECASE)
 _ORDERS = re.compile(
     r"(?:^|[,.;:] )(?:and |then |or |also )?(?!(?:the|this|that|your|in|on|at|for|of|is|it|as|to)\b)[a-z]+ "
@@ -85,6 +91,9 @@ def relation(prompt: str, reply: str) -> Relation:
     if len(asked) < 2 or len(words_of(text)) < 6 or shares(asked, said):
         return "on"
     if opens_as_answer(text.replace("’", "'")) or is_form_asked_for(prompt, text):
+        return "on"
+    agrees = _SAYS_YES.match(text)
+    if agrees and len(stems_of(text[agrees.end() :])) <= _NAMES_NOTHING:
         return "on"
     return "unknown" if _COMPOSE.match(prompt) else "off"
 
