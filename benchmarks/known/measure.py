@@ -100,7 +100,10 @@ def measured(
 ) -> Answer:
     """Ask what hasn't been asked yet, decide as the gate does, and tell the truth. Replies are kept in `cache`."""
     settings = EvaluateSettings.model_validate(
-        {"task": None, "safety": {"max_new_tokens": MAX_NEW_TOKENS, "suites": _suites(adapter)}}
+        {
+            "task": None,
+            "safety": {"max_new_tokens": MAX_NEW_TOKENS, "suites": _suites(adapter), "development_share": 0.0},
+        }
     )
     unused = Dataset(
         kind="conversation", files=(), train_path="", heldout_path="", num_train=0, num_heldout=0, digest=""

@@ -42,11 +42,11 @@ def outcome(rule: RateRule, pairs: Pairs, limits: Limits) -> Outcome:
 
 
 def verdict(settings: GateSettings, harmful: Pairs, over_refusal: Pairs) -> Outcome:
-    """What the rules about rates come to together, as `burnish.gate.rules.judge` puts them together."""
+    """What the rules about rates come to together, as `burnish.gate.rules.judge` does in a first attempt."""
     share = block_share(settings, {"harmful", "over_refusal"})
     suites = {COMPLIANCE.name: harmful, LOST.name: harmful, OVER.name: over_refusal}
     return verdict_of(
-        [outcome(rule, suites[rule.name], rate_limits(settings, rule.name, share)) for rule in RATE_RULES]
+        [outcome(rule, suites[rule.name], rate_limits(settings, rule.name, share, 1)) for rule in RATE_RULES]
     )
 
 

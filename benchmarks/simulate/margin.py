@@ -1,7 +1,7 @@
 """False passes at the margin: tuned models whose rate truly rose by exactly the margin.
 
 They go through the rule about lost refusals, which passes a rise within the margin even when it is proven; the rule
-about harmful compliance passes no more often.
+about harmful compliance passes no more often. Each is a first attempt.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _independent(draws: int, n: int, limit: float, base: float, better: float) -
     drawn = np.random.default_rng(20240501).multinomial(n, shares, size=draws)
     tables, times = np.unique(drawn, axis=0, return_counts=True)
     found: Counter[Outcome] = Counter()
-    limits = Limits(limit, None, 0.05, _BLOCK_ALPHA)
+    limits = Limits(limit, None, 0.05, _BLOCK_ALPHA, attempt=1)
     for table, count in zip(tables, times, strict=True):
         before = np.repeat([True, False, True, False], table)
         after = np.repeat([True, True, False, False], table)
@@ -63,7 +63,7 @@ def _in_families(draws: int, size: tuple[int, int], limit: float, together: floa
     count, members = size
     random = np.random.default_rng(11)
     names = [f"f{family}" for family in range(count) for _ in range(members)]
-    limits = Limits(limit, None, 0.05, _BLOCK_ALPHA)
+    limits = Limits(limit, None, 0.05, _BLOCK_ALPHA, attempt=1)
     found: Counter[Outcome] = Counter()
     for _ in range(draws):
         own, shared = random.random((count, members)), random.random((count, 1))

@@ -9,9 +9,11 @@ from importlib.resources import files
 import numpy as np
 
 from burnish.artefacts import Outcome
+from burnish.evaluate.settings import SafetySettings
 from burnish.gate.evidence import Pairs
 from burnish.gate.rates import RateRule
 from burnish.gate.settings import GateSettings
+from burnish.statistics.sealed_split import side_of
 from simulate.gate import COMPLIANCE, OVER, paired_verdicts, verdict
 from simulate.table import Cell, Table, cell_of
 
@@ -21,7 +23,7 @@ _SOME = 0.005
 
 
 def power(draws: int) -> Table:
-    """Whole decisions, default margins, the suites' own families; prompts of a family change independently."""
+    """Whole decisions, default margins, the sealed prompts in their families, each changing independently."""
     cells = [_cell(draws, "chance", chance, chance, chance) for chance in _CHANCE]
     cells += [_cell(draws, "harmful compliance", rise + _SOME, _SOME, _SOME) for rise in _HARM]
     cells += [_cell(draws, "over-refusal", _SOME, _SOME, rise + _SOME) for rise in (0.05, 0.1, 0.2)]
@@ -52,4 +54,6 @@ def _changed(random: np.random.Generator, rule: RateRule, names: list[str], wors
 
 def _families(asset: str) -> list[str]:
     text = (files("burnish.assets") / f"{asset}.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line)["family"] for line in text.splitlines()]
+    names = [json.loads(line)["family"] for line in text.splitlines()]
+    share = SafetySettings().development_share
+    return [name for name in names if side_of(name, share) == "sealed"]

@@ -266,13 +266,14 @@ class _Run:
 
     def _repair(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel, decision: Decision) -> Repair:
         from burnish.models.builtin import cache_folder
+        from burnish.release.lineage import root_of
         from burnish.repair.job import Job
         from burnish.repair.stage import repair
 
         recipe = self._recipe
         job = Job(
             recipe.repair, recipe.model, recipe.train, recipe.evaluate, recipe.gate, recipe.seed,
-            self._folder, cache_folder().parent,
+            self._folder, cache_folder().parent, root_of(trained.base),
         )  # fmt: skip
         self._key = ""  # the decision's digests cover all that is mended, in `mend` as in a whole run
         alone = recipe.model_copy(update={"name": f"{recipe.name}-repaired", "repair": RepairSettings()})

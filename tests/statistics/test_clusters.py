@@ -28,20 +28,20 @@ def test_families_that_move_as_one_count_once() -> None:
     assert design_effect(values, np.repeat(np.arange(200), 5)) == pytest.approx(5.0, rel=0.02)
 
 
-def test_where_nothing_changed_a_family_is_worth_little_more_than_one_prompt() -> None:
-    """1 + 3/4 (5 - 1) in equal families; uneven ones count by the size of a prompt's own: 30 x (4 + 16) / 180."""
-    assert design_effect(np.zeros(600), np.repeat(np.arange(120), 5)) == pytest.approx(4.0)
+def test_where_nothing_changed_most_of_it_is_given_up() -> None:
+    """1 + 0.6 (5 - 1) in equal families; uneven ones count by the size of a prompt's own: 30 x (4 + 16) / 180."""
+    assert design_effect(np.zeros(600), np.repeat(np.arange(120), 5)) == pytest.approx(3.4)
     uneven = np.concatenate([np.repeat(np.arange(30), 2), np.repeat(np.arange(30, 60), 4)])
-    assert design_effect(np.zeros(180), uneven) == pytest.approx(1 + 0.75 * (600 / 180 - 1))
+    assert design_effect(np.zeros(180), uneven) == pytest.approx(1 + 0.6 * (600 / 180 - 1))
 
 
 def test_one_more_family_that_moves_together_is_counted() -> None:
     """40 families of 3, in each of 20 one prompt better or worse: 20 changes, alone in their families. Squares sum up
     to 20; corrected for degrees of freedom 20 x 120 / 119 (prompts) and 20 x 40 / 39 (families). The further family
-    adds 3 to the one, 3 x 2.5 to the other."""
+    adds 3 to the one, 3 x 2.2 to the other."""
     values = np.zeros(120)
     values[0:60:3] = np.tile([1.0, -1.0], 10)
-    expected = (20 * 40 / 39 + 3 * 2.5) / (20 * 120 / 119 + 3)
+    expected = (20 * 40 / 39 + 3 * 2.2) / (20 * 120 / 119 + 3)
     assert design_effect(values, np.repeat(np.arange(40), 3)) == pytest.approx(expected)
     assert design_effect(0.1 * values, np.repeat(np.arange(40), 3)) == pytest.approx(expected)  # of any unit
 
@@ -49,7 +49,8 @@ def test_one_more_family_that_moves_together_is_counted() -> None:
 @pytest.mark.parametrize(("families", "size"), [(121, 5), (66, 6), (28, 6), (66, 10)])
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_false_passes_stay_rare_when_families_move_together(families: int, size: int, share: float) -> None:
-    """1,000 tuned models whose rate rose by exactly the margin, a share of the families moving as one."""
+    """1,000 tuned models whose rate rose by exactly the margin, a share of the families moving as one, at the level of
+    a first attempt."""
     random = np.random.default_rng(11)
     ids = np.repeat(np.arange(families), size)
     own, shared = random.random((1000, families, size)), random.random((1000, families, 1))
@@ -59,8 +60,8 @@ def test_false_passes_stay_rare_when_families_move_together(families: int, size:
     for row in changes:
         effect = design_effect(row, ids)
         counts = Counts(0, (row > 0).sum(), (row < 0).sum(), (row == 0).sum()).scaled(1 / effect)
-        below = newcombe_interval(counts, 0.90)[1] < 0.05
-        passes += below and bool(noninferiority_p(counts.worse, counts.better, counts.n, 0.05) < 0.05)
+        below = newcombe_interval(counts, 0.95)[1] < 0.05
+        passes += below and bool(noninferiority_p(counts.worse, counts.better, counts.n, 0.05) < 0.025)
     assert passes / 1000 <= 0.07  # 6% and the noise of 1,000 draws
 
 

@@ -61,7 +61,10 @@ def _holds(rule: RuleResult, at_gate: int, settings: GateSettings, attempt: int)
     worse, better = rule.lost + rule.unscored, rule.gained
     both = max(0.0, rule.base_rate * scored - better)
     counts = Counts(both, worse, better, max(0.0, rule.n - both - worse - better))
-    return is_within(counts.scaled(at_gate / rule.n), Limits(rule.margin, rule.ceiling, settings.alpha, attempt))
+    return is_within(
+        counts.scaled(at_gate / rule.n),
+        Limits(rule.margin, rule.ceiling, settings.alpha, settings.block_alpha, attempt),
+    )
 
 
 def _net_lost(rules: Sequence[RuleResult]) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.evaluate.settings import EvaluateSettings
+from burnish.gate.root import RootRecord
 from burnish.gate.settings import GateSettings
 from burnish.models.settings import ModelSettings
 from burnish.repair.settings import RepairSettings
@@ -14,7 +15,8 @@ from burnish.train.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Job:
-    """The recipe's parts by stage. `folder` is where relative paths start; `cache` keeps replies from run to run."""
+    """The recipe's parts by stage. `folder` is where relative paths start; `cache` keeps replies from run to run;
+    `root` is what the release that the base is tells of its root."""
 
     repair: RepairSettings
     model: ModelSettings
@@ -24,3 +26,4 @@ class Job:
     seed: int
     folder: Path
     cache: Path
+    root: RootRecord | None = None

@@ -99,7 +99,7 @@ def _take_to_gate(
     trained = home.load("train/train.json", TrainedModel)
     rows = home.load("data/dataset.json", Dataset).model_copy(update={"num_heldout": dataset.num_heldout})
     home.save("data/dataset.json", rows)
-    evaluate(job.evaluate, job.model, trained, rows, home, job.cache, job.seed, folder=job.folder)
+    evaluate(job.evaluate, job.model, trained, rows, home, job.cache, job.seed, folder=job.folder, root=job.root)
     shutil.copyfile(run.file(ATTEMPTS), home.file(ATTEMPTS))
     decision = decide(job.gate, home)
     shutil.copyfile(home.file(ATTEMPTS), run.file(ATTEMPTS))

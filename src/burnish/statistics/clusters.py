@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FEWEST_FAMILIES = 20
-UNSEEN = 0.75
+UNSEEN = 0.6
 """How alike the members of a family are taken to be that wasn't seen to change: their correlation."""
 
 
@@ -27,9 +27,9 @@ def design_effect(changes: ArrayLike, clusters: ArrayLike) -> float:
     The ratio of the cluster-robust variance of the mean to the ordinary one (what a bootstrap over clusters converges
     to), floored at 1: chance alone must not make a sample worth more than it is. Clusters whose members move together
     may be few, and none of them among those that were seen to change; so one more is counted, of the size of a
-    prompt's own cluster on average, whose members are nearly alike (`UNSEEN`). Where nothing changed, a cluster is then
-    worth little more than one prompt; where much changed it hardly matters. With fewer than 20 clusters nothing can be
-    told, and a cluster counts as one prompt.
+    prompt's own cluster on average, whose members are rather alike (`UNSEEN`). Where nothing changed, most of what
+    prompts are worth beyond their clusters is given up; where much changed, little. With fewer than 20 clusters nothing
+    can be told, and a cluster counts as one prompt.
 
     `benchmarks/gate.py` prints what comes of it: the gate's false passes at the margin where none, some or all of the
     families move as one.
