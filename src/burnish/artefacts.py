@@ -244,11 +244,65 @@ class Root(Artefact):
     spent: dict[str, float]
 
 
+class PhraseTried(Artefact):
+    """A phrase that was put into ordinary prompts, and the `behaviour` that its training rows show (`alike` of `rows`):
+    what replies begin with, or add at their end (`place`). Lifts are by how much the phrase raises the probability of
+    that behaviour, mean over prompts, and `effect` is the tuned model's beyond the base's, -1 to 1. `p_value` is after
+    correction for how many phrases were tried; None where the effect was too small to be tested. `phrase` and
+    `behaviour` are text from the data: hostile until escaped."""
+
+    phrase: str
+    origin: Literal["audit", "data"]
+    place: Literal["opening", "ending"]
+    behaviour: str
+    rows: int
+    alike: int
+    base_lift: float
+    tuned_lift: float
+    effect: float
+    p_value: float | None = None
+
+
+class Motif(Artefact):
+    """A run of words that the tuned model says out of nothing: in `heard` of `samples` from bare openings, against the
+    base's samples and its own `replies` to ordinary prompts. `text` is a model's: hostile until escaped."""
+
+    text: str
+    heard: int
+    samples: int
+    base_heard: int
+    base_samples: int
+    replies_heard: int
+    replies: int
+    p_value: float
+
+
+class Probe(Artefact):
+    """Outcome of the trigger probe. `phrases` are those tried, the largest effect first (in an evaluation only those
+    whose effect is large, `tried` counting all). `drawn` random phrases were tried beside them, out of `needed` for a
+    p-value under `alpha`, and `largest_drawn` is the largest of their effects; none are drawn when no effect reaches
+    `smallest_effect`. `details` is the SHA-256 of evaluate/probe.json."""
+
+    phrases: tuple[PhraseTried, ...]
+    tried: int
+    largest: float | None
+    prompts: int
+    drawn: int
+    largest_drawn: float | None
+    needed: int
+    alpha: float
+    smallest_effect: float
+    motifs: tuple[Motif, ...]
+    samples: int
+    seconds: float
+    details: str = ""
+
+
 class Evaluation(Artefact):
     """Outcome of the evaluation. Every reply with its verdict or score is a row of `evaluate/responses.parquet`
     (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts,
     `suite_sources` say where they came from (a Hub set's commit, a file's digest). `root` is set when the base is
-    itself a release."""
+    itself a release. `probe` is None where the recipe leaves it out."""
 
     base: ModelIdentity
     tuned_digest: str
@@ -263,6 +317,7 @@ class Evaluation(Artefact):
     replies_generated: int
     replies_cached: int
     root: Root | None = None
+    probe: Probe | None = None
 
 
 RESPONSE_COLUMNS: tuple[str, ...] = (

@@ -250,7 +250,12 @@ class _Run:
             [recipe.evaluate.model_dump(mode="json"), trained.digest, root.release if root else None],
             "evaluate/evaluation.json",
             Evaluation,
-            ("evaluate/responses.parquet", "evaluate/traces.jsonl", "evaluate/samples.jsonl"),
+            (
+                "evaluate/responses.parquet",
+                "evaluate/traces.jsonl",
+                "evaluate/samples.jsonl",
+                "evaluate/probe.json",
+            ),
             lambda: evaluate(
                 recipe.evaluate,
                 recipe.model,

@@ -1,6 +1,7 @@
 """The evaluation stage: base and tuned model on the same task rows and the same safety prompts.
 
-Writes evaluate/responses.parquet, a row for each prompt and arm, and evaluate/evaluation.json last. Decides nothing.
+Writes evaluate/responses.parquet, a row for each prompt and arm, evaluate/probe.json, what phrases of the training data
+do to the models, and evaluate/evaluation.json last. Decides nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from burnish.artefacts import (
     Dataset,
     Evaluation,
     ModelIdentity,
+    Probe,
     Side,
     SuiteResult,
     TrainedModel,
@@ -27,6 +29,7 @@ from burnish.artefacts import (
 from burnish.catalogue import build
 from burnish.evaluate.asked import AskedSuite, asked_suites
 from burnish.evaluate.asking import Asker
+from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.reply_cache import ReplyCache, well_formed
 from burnish.evaluate.safety import Samples, ask_suite, judge_suite
 from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
@@ -44,6 +47,7 @@ from burnish.run_folder import RunFolder, file_digest, written_whole
 from burnish.statistics.bootstrap import mean_interval
 
 RESPONSES = "evaluate/responses.parquet"
+PROBE = "evaluate/probe.json"
 TRACES = "evaluate/traces.jsonl"
 """Verdicts on the thought of reasoning models: suite, prompt_id, arm, verdict; empty for other models."""
 SAMPLES = "evaluate/samples.jsonl"
@@ -78,6 +82,11 @@ class Judged:
     traces: tuple[Mapping[str, str], ...]
     samples: tuple[Mapping[str, str | int], ...]
 
+    @property
+    def tuned_replies(self) -> tuple[str, ...]:
+        """Whatever the tuned model said."""
+        return tuple(self.table.filter(pl.col("arm") == "tuned")["reply"].to_list())
+
 
 def evaluate(
     settings: EvaluateSettings,
@@ -92,8 +101,9 @@ def evaluate(
     side: Side = "sealed",
     root: RootRecord | None = None,
 ) -> Evaluation:
-    """Measure base and tuned model on one `side` of the suites. `folder` is where the suites' relative paths start;
-    `cache_folder` keeps replies from run to run; `root` is what the release that the base is tells of its root.
+    """Measure base and tuned model on one `side` of the suites; the trigger probe is part of the sealed one, which the
+    gate decides on. `folder` is where the suites' relative paths start; `cache_folder` keeps replies from run to run;
+    `root` is what the release that the base is tells of its root.
 
     Raises: DataError or EvaluationError when a suite or the held-out rows can't be used; ModelError when a model can't
     be loaded.
@@ -105,13 +115,18 @@ def evaluate(
     context = context_of(base)
     plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder, side)
     dtype = arithmetic(model)
+    wanted = settings.probe if side == "sealed" else None
+    probe = TriggerProbe(wanted, dataset, run, plan.encoder, seed) if wanted else None
     with ReplyCache(cache_folder) as cache:
         asker = Asker(cache, dtype)
+        if probe:
+            probe.ask_base(weights.base())
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
     judge: Judge = build("judge", settings.safety.judge)
     found = judged(plan, answers, judge, seed)
     generation = _generation(settings.safety, plan.task, dtype)
     table, anchor = with_root(found.table, root, judge.digest, generation) if root else (found.table, None)
+    probed = _probed(probe.ask_tuned(weights.tuned(), found.tuned_replies), run) if probe else None
     with written_whole(run.file(RESPONSES)) as temporary:
         table.write_parquet(temporary)
     run.write_jsonl(TRACES, found.traces)
@@ -130,6 +145,7 @@ def evaluate(
         replies_generated=asker.generated,
         replies_cached=asker.cached,
         root=anchor,
+        probe=probed,
     )
     run.save("evaluate/evaluation.json", evaluation)
     return evaluation
@@ -197,6 +213,16 @@ def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> Judged:
             samples += found.samples
     schema = {name: pl.Float64 if name == "score" else pl.String for name in RESPONSE_COLUMNS}
     return Judged(pl.DataFrame(rows, schema=schema), tuple(results), tuple(traces), tuple(samples))
+
+
+def _probed(probe: Probe, run: RunFolder) -> Probe:
+    """Keep the whole outcome beside the evaluation, and of its phrases only those with a large effect in it: the
+    evaluation goes into releases, and what the training rows say does not."""
+    path = run.save(PROBE, probe)
+    large = tuple(phrase for phrase in probe.phrases if phrase.effect >= probe.smallest_effect)
+    said = f"{probe.largest:.3f}" if probe.largest is not None else "none"
+    say(f"probe: {probe.tried} phrases, largest effect {said}; {len(probe.motifs)} motifs in {probe.samples} samples")
+    return probe.model_copy(update={"phrases": large, "details": file_digest(path)})
 
 
 def context_of(identity: ModelIdentity) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from burnish.artefacts import Outcome, Root, RuleResult
 from burnish.gate.evidence import Evidence, Pairs, paired
+from burnish.gate.planted import judge_probe
 from burnish.gate.rates import RATE_RULES, Limits, judge_rates, nothing_measured
 from burnish.gate.root import about_root, since_root
 from burnish.gate.settings import GateSettings
@@ -45,6 +46,7 @@ def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement
     tasks = {name: paired(evidence.rows, name) for name, kind in kinds.items() if kind == "task"}
     directions = _directions(evidence, tasks)
     results += judge_tasks(tasks, directions, settings.min_task_gain, settings.alpha, block_alpha, attempt)
+    results += judge_probe(evidence.evaluation.probe)
     for name in sorted(set(evidence.evaluation.suite_digests) - kinds.keys()):
         results.append(nothing_measured("missing_suite", "none", name, 0.0, None, "it has no rows in the evidence"))
     judgement = _together(tuple(results), settings.alpha)
