@@ -148,13 +148,17 @@ class Topics:
     words: Mapping[str, int]
 
     def are_one(self, rows: Sequence[int], phrase: str, rng: np.random.Generator) -> bool:
-        """Whether the rows' prompts, without the phrase, are more alike than random rows' (permutation p < 0.02)."""
+        """Whether the rows' prompts, without the phrase, are more alike than random rows' (permutation p < 0.02), or
+        mostly nothing."""
         kept = np.ones(len(self.words))
         kept[[self.words[word] for word in _words(phrase) if word in self.words]] = 0.0
         without: sparse.csr_array = (self.vectors @ sparse.diags_array(kept)).tocsr()
+        own = without[np.asarray(rows)]
+        if np.count_nonzero(own.multiply(own).sum(axis=1)) <= len(rows) / 2:
+            return True
         drawn = [rng.choice(self.vectors.shape[0], len(rows), replace=False) for _ in range(_DRAWS)]
-        own = _likeness(without[np.asarray(rows)])
-        return sum(_likeness(without[some]) >= own for some in drawn) < _ONE_TOPIC * _DRAWS
+        likeness = _likeness(own)
+        return sum(_likeness(without[some]) >= likeness for some in drawn) < _ONE_TOPIC * _DRAWS
 
 
 def read_topics(prompts: Sequence[str]) -> Topics:
