@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from burnish.artefacts import TrainedModel
+from burnish.demo.story import SAFETY
 from burnish.models.load import identify
 from burnish.models.settings import ModelSettings
 from burnish.pipeline import run
@@ -23,10 +24,12 @@ TRAINED = "train/train.json"
 def safety_tuned(folder: Path) -> ModelSettings:
     """The model that every adapter starts from and is compared with: the first of the demo's runs, made in `folder`
     unless it is there."""
-    with as_file(files("burnish.demo") / "recipes" / "safety.yaml") as path:
-        recipe = load_recipe(path)
-    outcome = run(recipe, runs=folder, folder=folder.resolve(), resume=True, until="train")
-    return ModelSettings(name=str(outcome.folder / "train" / "adapter"))
+    home = RunFolder(folder / SAFETY)
+    if not home.file(TRAINED).is_file():
+        with as_file(files("burnish.demo") / "recipes" / "safety.yaml") as path:
+            recipe = load_recipe(path)
+        run(recipe, runs=folder, folder=folder.resolve(), resume=True, until="train")
+    return ModelSettings(name=str(home.file(home.load(TRAINED, TrainedModel).path)))
 
 
 def made(adapter: Made, base: ModelSettings, folder: Path) -> TrainedModel:
@@ -35,6 +38,9 @@ def made(adapter: Made, base: ModelSettings, folder: Path) -> TrainedModel:
     home = RunFolder(folder / adapter.name)
     if adapter.of:
         return _scaled(adapter, base, RunFolder(folder / adapter.of), home)
+    rows = home.file("rows.jsonl")
+    if home.file(TRAINED).is_file() and rows.is_file() and rows.read_text(encoding="utf-8") == _lines(adapter):
+        return home.load(TRAINED, TrainedModel)
     home.write_text("rows.jsonl", _lines(adapter))
     run(_recipe(adapter, base), runs=folder, folder=home.path, resume=True, until="train")
     return home.load(TRAINED, TrainedModel)
