@@ -43,7 +43,7 @@ def main() -> None:
         shutil.copytree(folder / adapter.name / "train" / "adapter", home.file("train/adapter"), dirs_exist_ok=True)
         home.save("train/train.json", trained)
         found = evaluate(
-            EvaluateSettings(task=None), base, trained, unused, home, folder / "cost", seed=0, folder=Path()
+            EvaluateSettings(task=None, probe=None), base, trained, unused, home, folder / "cost", seed=0, folder=Path()
         )
         began = time.monotonic()
         decision = decide(GateSettings(), home)

@@ -62,7 +62,7 @@ def _recipe(adapter: Made, base: ModelSettings) -> Recipe:
             "data": {"train": [{"path": "rows.jsonl", "heldout": False}]},
             "audit": {"detectors": []},
             "train": {"learning_rate": adapter.learning_rate},
-            "evaluate": {"task": None, "safety": {"suites": []}},
+            "evaluate": {"task": None, "probe": None, "safety": {"suites": []}},
         }
     )
 

@@ -102,6 +102,7 @@ def measured(
     settings = EvaluateSettings.model_validate(
         {
             "task": None,
+            "probe": None,
             "safety": {"max_new_tokens": MAX_NEW_TOKENS, "suites": _suites(adapter), "development_share": 0.0},
         }
     )
