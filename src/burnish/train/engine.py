@@ -50,13 +50,12 @@ class Engine:
 
     def logprobs(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The policy's log-probabilities of all targets, (T,) fp32 on the CPU."""
-        return self._read(groups, lambda packed: token_logprobs(self.module, packed).logprobs_T)
+        return self._read(groups, self._own)
 
     def logprobs_as_trained(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The same, from the very packed rows that an update on these groups has, so that as long as no weight has
         moved both are equal to the last bit."""
-        score: Callable[[Packed], torch.Tensor] = lambda packed: token_logprobs(self.module, packed).logprobs_T  # noqa: E731
-        return self._read(groups, score, budget=self.token_budget)
+        return self._read(groups, self._own, budget=self.token_budget)
 
     def reference(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The reference's log-probabilities of all targets, (T,) fp32 on the CPU: those that are known, or computed
@@ -131,7 +130,10 @@ class Engine:
 
     def _reference_now(self, groups: Sequence[PromptGroup], bar: Bar | None = None) -> torch.Tensor:
         with seats.reference(self.module):
-            return self._read(groups, lambda packed: token_logprobs(self.module, packed).logprobs_T, bar)
+            return self._read(groups, self._own, bar)
+
+    def _own(self, packed: Packed) -> torch.Tensor:
+        return token_logprobs(self.module, packed).logprobs_T
 
     @torch.no_grad()
     def _read(
