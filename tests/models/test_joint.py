@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
-from burnish.models.joint import Joint, join
+from burnish.models.joint import Joint, join, weights_stay
 from burnish.models.products import Product, product
 
 ROWS, INPUTS = 70, 24
@@ -95,7 +96,24 @@ def test_a_frozen_half_has_no_gradient(dtype: torch.dtype) -> None:
     assert [gradient.shape for gradient in gradients] == [(40, 4)]
 
 
-def test_a_rounded_matrix_follows_what_it_was_made_of() -> None:
+def test_a_weight_changed_without_a_trace_is_seen() -> None:
+    """As merging an adapter for good changes it."""
+    module = layers([{}], bias=False)[0]
+    x = torch.randn(6, INPUTS)
+    first = join(products([module]), torch.bfloat16)
+    first.forward(first.placed(x))
+    module.weight.data.mul_(-2.0)  # type: ignore[union-attr,operator]
+    second = join(products([module]), torch.bfloat16)
+    close(second.forward(second.placed(x)), module(x).detach(), torch.bfloat16)
+
+
+@pytest.mark.parametrize("stay", [False, True])
+def test_a_rounded_matrix_follows_what_it_was_made_of(stay: bool) -> None:
+    with weights_stay() if stay else nullcontext():
+        _follows_what_it_was_made_of()
+
+
+def _follows_what_it_was_made_of() -> None:
     (module,) = layers([{"r": 4}], bias=False)
     x = torch.randn(6, INPUTS)
 
@@ -127,6 +145,11 @@ def test_a_rounded_matrix_follows_what_it_was_made_of() -> None:
 
 def test_two_adapters_over_one_matrix_in_one_graph() -> None:
     """Each way back goes through the adapter that its way there went through."""
+    with weights_stay():
+        _two_adapters_over_one_matrix()
+
+
+def _two_adapters_over_one_matrix() -> None:
     (module,) = layers([{"r": 4}], bias=False)
     module.update_layer("second", 2, 4, LoraConfig(init_lora_weights=False))  # type: ignore[operator]
     first = join(products([module]), torch.bfloat16)

@@ -15,6 +15,7 @@ Axes: S tokens, I inputs, O outputs of all layers side by side, R ranks of all a
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -150,8 +151,19 @@ class _Matrix:
     adapters: object = None
 
 
-_lasting: MutableMapping[torch.Tensor, _Matrix] = WeakTensorKeyDictionary()
-"""M by the first of its weights: rounding those is worth doing once, where they stay as they are."""
+_kept: MutableMapping[torch.Tensor, _Matrix] | None = None
+
+
+@contextmanager
+def weights_stay() -> Iterator[None]:
+    """Inside, frozen weights are rounded once: whoever asks for it knows that nothing else changes them, which can't be
+    seen on a tensor. Weights that an adapter is merged into for a while are not meant."""
+    global _kept
+    before, _kept = _kept, WeakTensorKeyDictionary()
+    try:
+        yield
+    finally:
+        _kept = before
 
 
 class Rounded:
@@ -246,17 +258,16 @@ class Rounded:
 
     def _found(self) -> _Matrix:
         weights = tuple(_stamp(part.weight) for part in self.parts)
-        if not all(part.lasting for part in self.parts):
-            # A trained weight is rounded once for both ways; one in four bits anew for each, since it is kept so small.
-            if any(part.quantised is not None for part in self.parts):
-                return self._made(weights)
+        if any(part.quantised is not None for part in self.parts):
+            return self._made(weights)  # anew for each way, since such weights are kept small
+        if _kept is None or not all(part.lasting for part in self.parts):
             if self._matrix is None:
                 self._matrix = self._made(weights)
             return self._matrix
-        known = _lasting.get(self.parts[0].weight)
+        known = _kept.get(self.parts[0].weight)
         rows = self._outputs + self._rank
         if known is None or known.weights != weights or len(known.values) < rows:
-            known = _lasting[self.parts[0].weight] = self._made(weights)
+            known = _kept[self.parts[0].weight] = self._made(weights)
         return known
 
     @torch.no_grad()

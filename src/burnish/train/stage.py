@@ -21,6 +21,7 @@ from burnish.models.adapter import Adapter
 from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
 from burnish.models.device import peak_memory_bytes, products
+from burnish.models.joint import weights_stay
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.reward_head import base_key, completion_scores, save_head
@@ -100,7 +101,7 @@ def train(
     engine = _engine(adapter, loaded, method, encoder, resolved, run, seed)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
     predicted = _predict_memory(work)
-    with products(loaded.products):
+    with products(loaded.products), weights_stay():
         if "reference" in method.roles:
             learn_reference(work)
         done = _run(work, run, checkpoints, trackers, folder)
