@@ -45,7 +45,7 @@ $(VENV)/.torch: scripts/make_venv.sh scripts/install_torch.py
 	touch $@
 
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[qlora,tensorboard,ui]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[qlora,tensorboard,ui,sign]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.user

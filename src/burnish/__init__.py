@@ -12,8 +12,10 @@ _PUBLIC = {
     "load_recipe": "burnish.recipe",
     "Recipe": "burnish.recipe",
     "BurnishError": "burnish.errors",
+    "load_release": "burnish.release.load",
+    "Trust": "burnish.release.signing",
 }
-__all__ = ["BurnishError", "Recipe", "__version__", "load_recipe", "run"]
+__all__ = ["BurnishError", "Recipe", "Trust", "__version__", "load_recipe", "load_release", "run"]
 
 
 def __getattr__(name: str) -> Any:

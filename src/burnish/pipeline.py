@@ -309,11 +309,14 @@ class _Run:
         if not self._reaches("release") or not target or decision.verdict != "PASS":
             return None
         place = (self._folder / target).resolve()
-        if self._resume and (before := released_before(home, place)):
+        settings = self._recipe.release
+        if settings.key:
+            settings = settings.model_copy(update={"key": str(self._folder / settings.key)})
+        if self._resume and (before := released_before(settings, home, place)):
             say("release: done already")
             return before
         say("release")
-        return release(self._recipe.release, home, place)
+        return release(settings, home, place)
 
     def _reported(
         self, decision: Decision | None, released: Release | None, repaired: RunFolder | None = None

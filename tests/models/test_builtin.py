@@ -190,3 +190,15 @@ def test_the_real_model_answers(smollm2: Path) -> None:
     ids = loaded.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     out = loaded.model.generate(**ids, max_new_tokens=16, do_sample=False)
     assert "Paris" in loaded.tokenizer.decode(out[0, ids["input_ids"].shape[1] :])
+
+
+def test_which_built_in_a_model_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from burnish.artefacts import ModelIdentity
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    known = builtin.BUILTINS[NAME]
+    pulled = str(tmp_path / "burnish/models" / NAME)
+    assert builtin.builtin_of(ModelIdentity(name=NAME, path="", digest="0")) is known
+    assert builtin.builtin_of(ModelIdentity(name=pulled, path=pulled, digest="0")) is known
+    elsewhere = str(tmp_path / "mine" / NAME)
+    assert builtin.builtin_of(ModelIdentity(name=elsewhere, path=elsewhere, digest="0")) is None

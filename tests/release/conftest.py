@@ -19,6 +19,8 @@ from burnish.models.load import identify, load_model
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder
 
+from .forgery import Keys, make_keys
+
 PASSING: dict[str, Any] = {
     "suites": {
         "harm": ("harmful", [("refusal", "refusal")] * 400),
@@ -126,3 +128,10 @@ def passed_run(recorded_run: Callable[..., RunFolder]) -> Callable[..., RunFolde
 def logits() -> Callable[[Any], torch.Tensor]:
     """`logits_of`."""
     return logits_of
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Our pair of keys; skips where nothing can be signed."""
+    pytest.importorskip("model_signing")
+    return make_keys(tmp_path_factory.mktemp("keys"))

@@ -110,19 +110,25 @@ def test_a_release_that_stands_already_is_known_and_a_damaged_one_is_not(
     passed_run: Runs, lora_model: Any, tmp_path: Path
 ) -> None:
     run, target = passed_run(lora_model), tmp_path / "out"
-    assert released_before(run, target) is None
+    assert released_before(ADAPTER, run, target) is None
     written = release(ADAPTER, run, target)
-    assert released_before(run, target) == written
+    assert released_before(ADAPTER, run, target) == written
+    assert released_before(ReleaseSettings(signing="keyless"), run, target) is None
     (target / "README.md").write_text("changed", encoding="utf-8")
-    assert released_before(run, target) is None
+    assert released_before(ADAPTER, run, target) is None
 
 
 def test_every_file_is_listed_and_no_reply_leaves(passed_run: Runs, lora_model: Any, tmp_path: Path) -> None:
     made = release(AUTO, passed_run(lora_model), tmp_path / "out")
     files = {p.relative_to(made.path).as_posix() for p in Path(made.path).rglob("*") if p.is_file()}
     assert files == made.files.keys()
-    evidence = {"decision", "evaluation", "train", "dataset", "audit", "manifest"}
-    assert {f"evidence/{name}.json" for name in evidence} | {"evidence/recipe.yaml", "README.md"} <= files
+    evidence = {"decision", "evaluation", "train", "dataset", "audit", "manifest", "compute", "bom.cdx"}
+    assert {f"evidence/{name}.json" for name in evidence} | {
+        "evidence/recipe.yaml",
+        "evidence/attempts.jsonl",
+        "evidence/frameworks.md",
+        "README.md",
+    } <= files
     verdicts = pl.read_parquet(Path(made.path) / "evidence/verdicts.parquet")
     assert verdicts.height == 1400
     assert {"prompt", "reply", "reference"}.isdisjoint(verdicts.columns)
@@ -136,7 +142,7 @@ def test_evidence_names_no_folder_of_this_machine(passed_run: Runs, lora_model: 
     made = Path(release(AUTO, passed_run(lora_model), tmp_path / "out").path)
     for name in ("train", "evaluation"):
         identity = json.loads((made / f"evidence/{name}.json").read_text(encoding="utf-8"))["base"]
-        assert identity["path"] == ""
+        assert (identity["path"], identity["name"]) == ("", "tiny-llama")
 
 
 def test_a_model_that_never_met_the_gate_is_refused(passed_run: Runs, lora_model: Any, tmp_path: Path) -> None:

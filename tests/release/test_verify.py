@@ -13,24 +13,20 @@ import polars as pl
 import pytest
 
 from burnish.errors import ReleaseError
-from burnish.release.contents import CONTENTS, Contents, digests_of
+from burnish.release.contents import digests_of
 from burnish.release.settings import ReleaseSettings
 from burnish.release.stage import release
 from burnish.release.verify import verify
 from burnish.run_folder import RunFolder
+from burnish.statement import SIGNATURE, STATEMENT, Sha256, Statement, Subject
+
+from .forgery import list_anew, read, say_anew, write
 
 
 @pytest.fixture
 def released(passed_run: Callable[..., RunFolder], lora_model: Any, tmp_path: Path) -> Path:
     """A good release."""
     return Path(release(ReleaseSettings(), passed_run(lora_model), tmp_path / "out").path)
-
-
-def reseal(folder: Path) -> None:
-    """List the files as they are now, as somebody would who covers a change up."""
-    listed = Contents.model_validate_json((folder / CONTENTS).read_bytes())
-    files = {name: digest for name, digest in digests_of(folder).items() if name != CONTENTS}
-    (folder / CONTENTS).write_text(listed.model_copy(update={"files": files}).sealed().to_text(), encoding="utf-8")
 
 
 def faults(folder: Path) -> dict[str, str]:
@@ -63,9 +59,9 @@ def test_a_flipped_bit_in_any_file_is_found(released: Path) -> None:
 
 
 def test_white_space_in_the_list_is_found(released: Path) -> None:
-    path = released / CONTENTS
+    path = released / STATEMENT
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    assert "was changed" in faults(released)[CONTENTS]
+    assert "was changed" in faults(released)[STATEMENT]
 
 
 def test_added_missing_and_renamed_files_are_found(released: Path) -> None:
@@ -102,12 +98,10 @@ def test_pipes_are_found(released: Path) -> None:
 
 
 def test_a_list_that_points_outside_is_found(released: Path) -> None:
-    listed = Contents.model_validate_json((released / CONTENTS).read_bytes())
+    said = read(released)
     for name in ("../outside", "/etc/hostname"):
-        files = {**listed.files, name: "0" * 64}
-        (released / CONTENTS).write_text(
-            listed.model_copy(update={"files": files}).sealed().to_text(), encoding="utf-8"
-        )
+        more = Subject(name=name, digest=Sha256(sha256="0" * 64))
+        write(released, Statement(subject=(*said.subject, more), predicate=said.predicate))
         assert faults(released)[name] == "lies outside the release"
 
 
@@ -116,7 +110,7 @@ def test_an_edited_decision_is_found_though_the_list_was_made_anew(released: Pat
     decision = json.loads(path.read_text(encoding="utf-8"))
     decision["rules"][0]["tuned_rate"] = 0.001
     path.write_text(json.dumps(decision), encoding="utf-8")
-    reseal(released)
+    list_anew(released)
     assert "isn't the decision" in faults(released)["evidence/decision.json"]
 
 
@@ -125,7 +119,7 @@ def test_edited_verdicts_are_found_though_the_list_was_made_anew(released: Path)
     harmful = (pl.col("kind") == "harmful") & (pl.col("arm") == "tuned")
     verdict = pl.when(harmful).then(pl.lit("compliance")).otherwise(pl.col("verdict"))
     pl.read_parquet(path).with_columns(verdict=verdict).write_parquet(path)
-    reseal(released)
+    list_anew(released)
     report = verify(released)
     assert report.verdict == "BLOCK"
     assert not report.ok
@@ -135,7 +129,7 @@ def test_eased_margins_are_found_though_the_list_was_made_anew(released: Path) -
     path = released / "evidence/recipe.yaml"
     recipe = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**recipe, "gate": {"harmful_compliance_margin": 0.9}}), encoding="utf-8")
-    reseal(released)
+    list_anew(released)
     assert "evidence/decision.json" in faults(released)
 
 
@@ -144,19 +138,20 @@ def test_exchanged_weights_are_found_though_the_list_was_made_anew(released: Pat
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    reseal(released)
+    list_anew(released)
     assert faults(released) == {"adapter_model.safetensors": "isn't the file that was measured"}
-    listed = Contents.model_validate_json((released / CONTENTS).read_bytes())
-    weights = {name: listed.files[name] for name in listed.weights}
-    (released / CONTENTS).write_text(
-        listed.model_copy(update={"weights": weights}).sealed().to_text(), encoding="utf-8"
-    )
-    assert "names other weights" in faults(released)[CONTENTS]
+    say_anew(released)
+    assert "names other weights" in faults(released)[STATEMENT]
+
+
+def test_what_is_made_up_of_the_model_is_found_though_the_list_was_made_anew(released: Path) -> None:
+    list_anew(released, data="e" * 64)
+    assert "what it says of data doesn't follow" in faults(released)[STATEMENT]
 
 
 def test_an_unreadable_list_is_a_fault_and_none_at_all_an_error(released: Path, tmp_path: Path) -> None:
-    (released / CONTENTS).write_text("{}", encoding="utf-8")
-    assert "can't be read" in faults(released)[CONTENTS]
+    (released / STATEMENT).write_text("{}", encoding="utf-8")
+    assert "can't be read" in faults(released)[STATEMENT]
     with pytest.raises(ReleaseError, match="isn't a release"):
         verify(tmp_path)
 
@@ -170,7 +165,29 @@ def test_the_command_says_so(released: Path, capsys: pytest.CaptureFixture[str])
         return ended.value.code
 
     assert code() == 0
-    assert "gives PASS" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "gives PASS" in told
+    assert "NOT SIGNED" in told
     (released / "README.md").write_text("changed", encoding="utf-8")
     assert code() == 1
     assert "README.md: its bytes were changed" in capsys.readouterr().out
+
+
+def test_a_signature_that_was_not_asked_about_is_not_called_checked(
+    passed_run: Callable[..., RunFolder], lora_model: Any, keys: Any, tmp_path: Path
+) -> None:
+    made = release(ReleaseSettings(signing="key", key=str(keys.private)), passed_run(lora_model), tmp_path / "out")
+    report = verify(Path(made.path))
+    assert report.ok
+    assert report.signature == "unchecked"
+    (Path(made.path) / SIGNATURE).unlink()
+    assert "is missing" in faults(Path(made.path))[SIGNATURE]
+
+
+def test_json_can_be_read_in_one_way_only(released: Path) -> None:
+    for name in ("decision", "evaluation", "train", "audit", "dataset", "manifest"):
+        path = released / f"evidence/{name}.json"
+        whole = path.read_text(encoding="utf-8")
+        path.write_text(whole.replace("{", '{"twice": 1, "twice": 2,', 1), encoding="utf-8")
+        assert "stands twice" in faults(released)["evidence"], name
+        path.write_text(whole, encoding="utf-8")

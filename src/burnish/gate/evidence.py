@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -156,10 +157,13 @@ def portable_digest(artefact: Artefact) -> str:
 
 
 def without_folders(value: Any) -> Any:
-    """JSON-able content with the `path` of every model identity emptied, so that it tells nothing of a machine."""
+    """JSON-able content with the `path` of every model identity emptied, and of a `name` that is a path only its last
+    part kept, so that it tells nothing of a machine."""
     if isinstance(value, dict):
-        is_identity = {"name", "path", "digest", "commit", "base"} <= value.keys()
-        return {key: "" if is_identity and key == "path" else without_folders(inner) for key, inner in value.items()}
+        if {"name", "path", "digest", "commit", "base"} <= value.keys():
+            name = Path(str(value["name"]))
+            value = {**value, "path": "", "name": name.name if name.is_absolute() else value["name"]}
+        return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [without_folders(inner) for inner in value]
     return value

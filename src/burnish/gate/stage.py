@@ -6,6 +6,7 @@ Every decision on new evidence is an attempt (`burnish.gate.attempts`): counted,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import yaml
 from pydantic import ValidationError
@@ -32,7 +33,7 @@ def decide(settings: GateSettings, run: RunFolder) -> Decision:
     missing or broken.
     """
     evidence = read_evidence(run)
-    key = _look(settings, evidence)
+    key = look(evidence_digests(settings, evidence), evidence.evaluation.suite_digests)
     decision = decision_of(settings, evidence, attempts.number_of(run, key))
     attempts.record(run, key, decision.verdict)
     run.save(DECISION, decision)
@@ -57,12 +58,11 @@ def evidence_digests(settings: GateSettings, evidence: Evidence) -> dict[str, st
     return evidence.digests() | {"settings": content_digest(settings.model_dump(mode="json"))}
 
 
-def _look(settings: GateSettings, evidence: Evidence) -> str:
-    """What makes two looks at the sealed prompts one attempt: the same weights, verdicts and demands. How long the
-    evaluation took, or how much of it came from a cache, makes no other look."""
-    digests = evidence_digests(settings, evidence)
-    parts = {name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}
-    return content_digest(parts, evidence.evaluation.suite_digests)
+def look(digests: Mapping[str, str], suites: Mapping[str, str]) -> str:
+    """What makes two looks at the sealed prompts one attempt: the same weights, verdicts and demands (of a decision's
+    `digests`) on the same suites (digests by name). How long the evaluation took, or how much of it came from a cache,
+    makes no other look."""
+    return content_digest({name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}, suites)
 
 
 def settings_of_recipe(text: str, where: str) -> GateSettings:

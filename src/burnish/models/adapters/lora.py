@@ -21,6 +21,7 @@ from transformers.pytorch_utils import Conv1D
 from burnish.artefacts import ModelIdentity
 from burnish.errors import ModelError
 from burnish.models.anatomy import unwrapped
+from burnish.models.builtin import builtin_of
 from burnish.models.hub import is_commit, quiet
 from burnish.models.load import LoadedModel
 from burnish.models.vocabulary import is_tied, is_trained_as_one, token_ids, trained_rows
@@ -140,8 +141,10 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _base_reference(identity: ModelIdentity) -> tuple[str, str | None]:
-    """How the base is named in the adapter's files: the Hub id and commit for a model from the Hub's own cache, else
-    the folder."""
+    """How the base is named in the adapter's files: a built-in's own name, the Hub id and commit for a model from the
+    Hub's own cache, else the folder."""
+    if builtin := builtin_of(identity):
+        return builtin.name, None
     if is_commit(Path(identity.path).name):
         return identity.name, identity.commit
     return identity.path, None
