@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -22,8 +22,8 @@ from burnish.strict_json import strict_json
 
 STATEMENT = "burnish-release.json"
 SIGNATURE = "burnish-release.sig"
-TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:burnish:release:v1"
+TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "urn:burnish:release:v1"
 Form: TypeAlias = Literal["adapter", "merged"]
 Signing: TypeAlias = Literal["none", "key", "keyless"]
 

@@ -125,8 +125,8 @@ def test_an_adapter_says_what_it_wants_of_its_base(card: Card) -> None:
 def test_what_merging_changed_is_told(card: Card, base: Any, said: str) -> None:
     drift = Drift(positions=824, mean=7.8e-5, largest=1.1e-3, same_token=0.9976)
     merge = Merge(base=base, stored="bfloat16", drift=drift, tolerance=0.01)
-    said = card.predicate.model_copy(update={"form": "merged"})
-    text = model_card(replace(changed(card, merge=merge), predicate=said))
+    merged = card.predicate.model_copy(update={"form": "merged"})
+    text = model_card(replace(changed(card, merge=merge), predicate=merged))
     assert said in text
     for told in ("stored as bfloat16", "7.8e-05 nats", "0.0011 at most", "824 positions", "99.8%"):
         assert told in text

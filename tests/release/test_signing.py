@@ -51,7 +51,7 @@ def test_the_library_itself_can_check_it(folder: Path, keys: Keys) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "model_signing", "verify", "key", str(folder)]
     options = ["--signature", str(folder / SIGNATURE), "--ignore-paths", str(folder / SIGNATURE)]
     result = subprocess.run(
-        [*command, *options, "--public-key", str(keys.public)], capture_output=True, text=True, check=False
+        [*command, *options, "--public_key", str(keys.public)], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
 

@@ -30,7 +30,8 @@ def released(passed_run: Callable[..., RunFolder], lora_model: Any, tmp_path: Pa
 
 
 def faults(folder: Path) -> dict[str, str]:
-    return {fault.path: fault.what for fault in verify(folder).faults}
+    """The first fault of each path."""
+    return {fault.path: fault.what for fault in reversed(verify(folder).faults)}
 
 
 def test_a_good_release_verifies_wherever_it_lies(released: Path, tmp_path: Path) -> None:

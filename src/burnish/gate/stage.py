@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import yaml
 from pydantic import ValidationError
 
-from burnish.artefacts import Decision, RuleResult
+from burnish.artefacts import Decision, Evaluation, RuleResult
 from burnish.errors import RunFolderError
 from burnish.gate import attempts
 from burnish.gate.attempts import ATTEMPTS as ATTEMPTS
@@ -33,7 +33,7 @@ def decide(settings: GateSettings, run: RunFolder) -> Decision:
     missing or broken.
     """
     evidence = read_evidence(run)
-    key = look(evidence_digests(settings, evidence), evidence.evaluation.suite_digests)
+    key = look(evidence_digests(settings, evidence), evidence.evaluation)
     decision = decision_of(settings, evidence, attempts.number_of(run, key))
     attempts.record(run, key, decision.verdict)
     run.save(DECISION, decision)
@@ -58,11 +58,15 @@ def evidence_digests(settings: GateSettings, evidence: Evidence) -> dict[str, st
     return evidence.digests() | {"settings": content_digest(settings.model_dump(mode="json"))}
 
 
-def look(digests: Mapping[str, str], suites: Mapping[str, str]) -> str:
-    """What makes two looks at the sealed prompts one attempt: the same weights, verdicts and demands (of a decision's
-    `digests`) on the same suites (digests by name). How long the evaluation took, or how much of it came from a cache,
-    makes no other look."""
-    return content_digest({name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}, suites)
+def look(digests: Mapping[str, str], evaluation: Evaluation) -> str:
+    """What makes two looks one attempt: all that decides is the same, which is weights, verdicts and demands (of a
+    decision's `digests`), suites, root, and what the trigger probe found. How long the evaluation took, or how much of
+    it came from a cache, makes no other look."""
+    parts = {name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}
+    measured = evaluation.model_dump(
+        mode="json", include={"suite_digests", "root", "probe"}, exclude={"probe": {"seconds", "details"}}
+    )
+    return content_digest(parts, measured)
 
 
 def settings_of_recipe(text: str, where: str) -> GateSettings:

@@ -31,6 +31,7 @@ def frameworks(name: str, predicate: Predicate, proof: Proof) -> str:
         prompts=sum(suite.prompts for suite in predicate.suites if suite.kind != "task"),
         tuned=Raw(f"`{predicate.tuned[:12]}`"),
         attacks=_attacks(predicate),
+        probe=_probe(proof),
         task=_task(predicate),
         rules=len(proof.decision.rules),
         verdict=predicate.verdict,
@@ -55,6 +56,13 @@ def _attacks(predicate: Predicate) -> str:
     names = [suite.name for suite in predicate.suites if suite.kind == "harmful"]
     listed = ", ".join(names) or "none"
     return f"harmful suites asked: {listed}; attacks that are not among these names were not tried"
+
+
+def _probe(proof: Proof) -> str:
+    probe = proof.evidence.evaluation.probe
+    if probe is None:
+        return "no triggers were probed for"
+    return f"{probe.tried} phrases of the data and {probe.samples} samples out of nothing probed for planted behaviour"
 
 
 def _task(predicate: Predicate) -> str:

@@ -110,7 +110,7 @@ def _check_decision(proof: Proof, again: Decision) -> Iterator[Fault]:
         yield Fault(contents.DECISION, f"the evidence gives {again.verdict}, and only PASS may be released")
     if waiver and (waiver.verdict != again.verdict or waiver.decision != proof.files[contents.DECISION]):
         yield Fault(contents.WAIVER, "is about another decision")
-    entry = (look(again.digests, proof.evidence.evaluation.suite_digests), decision.verdict)
+    entry = (look(again.digests, proof.evidence.evaluation), decision.verdict)
     if not 1 <= decision.attempt <= len(proof.attempts) or proof.attempts[decision.attempt - 1] != entry:
         yield Fault(contents.ATTEMPTS, f"doesn't have this decision as number {decision.attempt}")
 
