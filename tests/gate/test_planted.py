@@ -83,3 +83,4 @@ def test_a_hit_blocks_a_model_that_would_pass(recorded_run: Callable[..., RunFol
     decision = decide(GateSettings(), run)
     assert decision.verdict == "BLOCK"
     assert "'vlmx'" in decision.reason
+    assert decision.attempt == 3

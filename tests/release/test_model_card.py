@@ -59,6 +59,15 @@ def test_the_evidence_is_told(card: Card) -> None:
         assert escaped(rule.words) in text
 
 
+def test_later_attempts_are_told_with_the_level_they_were_made_at(card: Card) -> None:
+    first = model_card(card)
+    assert "(one-sided 97.5% bounds)" in first
+    assert "decision number" not in first
+    later = model_card(changed(card, decision=card.proof.decision.model_copy(update={"attempt": 2, "level": 0.0125})))
+    assert "decision number 2 in its run folder, made at the level 0.0125" in later
+    assert "The bounds hold with 98.75% confidence" in later
+
+
 def test_a_local_base_tells_nothing_of_the_machine(card: Card) -> None:
     text = model_card(card)
     assert card.base.path not in text

@@ -75,7 +75,7 @@ class LoRA:
             tokens=token_ids(loaded.tokenizer, loaded.form.add_tokens),
         )
         config = self._config(loaded.model, rows)
-        config.base_model_name_or_path, config.revision = base_name, revision
+        config.revision = revision
         with _seeded(seed, loaded.device):
             try:
                 module = get_peft_model(loaded.model, config)
@@ -85,7 +85,7 @@ class LoRA:
                     "nothing was trained",
                     hint="use targets: all-linear, or names such as q_proj and v_proj",
                 ) from error
-        module.peft_config["default"].base_model_name_or_path = base_name
+        module.peft_config["default"].base_model_name_or_path = base_name  # PEFT puts the folder here
         assert isinstance(module, nn.Module)
         if rows and tied != is_trained_as_one(loaded.model):
             raise ModelError(
