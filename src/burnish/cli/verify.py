@@ -48,7 +48,7 @@ def verify(
     for fault in report.faults:
         console.print(Text(f"{visible(fault.path)}: {visible(fault.what)}", style="red"), soft_wrap=True)
     if report.faults or report.verdict is None:
-        console.print(Text(f"not as released: {len(report.faults)} faults", style="bold red"))
+        console.print(Text(f"not as released; faults: {len(report.faults)}", style="bold red"))
         raise typer.Exit(1)
     if report.waiver:
         said = f"WAIVED by {visible(report.waiver.by)}: {visible(report.waiver.reason)}"
