@@ -54,7 +54,7 @@ class Product:
 
     @property
     def lasting(self) -> bool:
-        """Whether the weight will be the same as long as the model lives."""
+        """Whether the weight is whole and frozen, and nothing is merged into it for a while."""
         return self.quantised is None and not self.passing and not self.weight.requires_grad
 
     def trains(self, tensor: torch.Tensor | None) -> bool:
