@@ -78,7 +78,7 @@ class Exact:
 
     @property
     def trained(self) -> tuple[torch.Tensor, ...]:
-        return tuple(tensor for part in self.parts for tensor in part.trained)
+        return _trained(self.parts)
 
     def room(self, rows: int) -> torch.Tensor:
         return torch.empty(rows, self.parts[0].inputs)
@@ -125,6 +125,10 @@ class Exact:
 
     def slope(self, dy_SO: torch.Tensor) -> torch.Tensor:
         return _there(self.back(dy_SO, None, wanted=True)[0])
+
+
+def _trained(parts: Sequence[Product]) -> tuple[torch.Tensor, ...]:
+    return tuple(tensor for part in parts for tensor in part.trained)
 
 
 def _there(slope: torch.Tensor | None) -> torch.Tensor:
@@ -179,7 +183,7 @@ class Rounded:
 
     @property
     def trained(self) -> tuple[torch.Tensor, ...]:
-        return tuple(tensor for part in self.parts for tensor in part.trained)
+        return _trained(self.parts)
 
     def room(self, rows: int) -> torch.Tensor:
         return torch.empty(rows, self._inputs + self._rank, dtype=torch.bfloat16)
