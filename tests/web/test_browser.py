@@ -55,6 +55,8 @@ def enter(page: Page, name: str = "Ana") -> None:
     expect(field).to_be_focused()
     page.keyboard.type(name)
     page.keyboard.press("Enter")
+    expect(field).to_have_count(0)  # a page asked for before the name's own page has come would be aborted by it
+    page.wait_for_load_state()
 
 
 def press(page: Page, key: str) -> None:
