@@ -10,7 +10,9 @@ from torch import nn
 
 from burnish.models import head as head_module
 from burnish.models.anatomy import Parts
+from burnish.models.device import products
 from burnish.models.head import head_logprobs, next_logits
+from burnish.models.kernels.narrow import can_multiply_narrow
 
 
 def whole(parts: Parts, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -73,5 +75,15 @@ def test_no_targets_give_no_logprobs() -> None:
 
 def test_next_logits_are_finished() -> None:
     parts, hidden, targets, _ = make(True, 2.0, 0.7)
-    got = next_logits(parts, hidden).log_softmax(-1)[torch.arange(13), targets]
+    got = next_logits(parts)(hidden).log_softmax(-1)[torch.arange(13), targets]
     torch.testing.assert_close(got, whole(parts, hidden, targets), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.skipif(not can_multiply_narrow(64, 32), reason="this processor has no AMX")
+def test_next_logits_are_whole_sums_where_products_are_rounded() -> None:
+    torch.manual_seed(0)
+    head, hidden = nn.Linear(32, 64, bias=False), torch.randn(5, 32)
+    with products("bfloat16"), torch.no_grad():
+        got = next_logits(Parts(None, nn.Identity(), head, 0.5, None))(hidden)
+    expected = hidden.bfloat16().float() @ head.weight.detach().bfloat16().float().T
+    torch.testing.assert_close(got, expected * 0.5, rtol=1e-5, atol=1e-5)

@@ -18,16 +18,19 @@ from itertools import accumulate
 import torch
 
 from burnish.models.attention import PackedLayout, Terms, attention
-from burnish.models.kernels.attention import Table, alone, attend, attend_newest, can_attend
+from burnish.models.kernels.attention import Table, alone, attend, can_attend
+from burnish.models.kernels.newest import attend_newest
 
 _GROWTH = 64
 
 
 class KeyValueCache:
-    """Keys and values of every layer, (B, H, L, D) each, allocated when a layer first writes and grown as need be."""
+    """Keys and values of every layer, (B, H, L, D) each, allocated when a layer first writes and grown as need be. With
+    a `dtype` the kernels alone will read them, which read no more than was written; without, they are as they come."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, dtype: torch.dtype | None = None) -> None:
         self._slots = slots
+        self._dtype = dtype
         self._places = 0
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -48,8 +51,14 @@ class KeyValueCache:
             self._layers[number] = (self._room(key_BHSD), self._room(value_BHSD))
         return self._layers[number]
 
+    def written(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of a layer that has written before."""
+        return self._layers[number]
+
     def _room(self, like_BHSD: torch.Tensor) -> torch.Tensor:
         shape = (self._slots, like_BHSD.shape[1], self._places, like_BHSD.shape[3])
+        if self._dtype is not None:
+            return like_BHSD.new_empty(shape, dtype=self._dtype)
         # Zeros, since a masked place that holds NaN would still spoil the sums.
         return like_BHSD.new_zeros(shape)
 
@@ -90,7 +99,7 @@ class CachedLayout:
         if running:
             newest, own_key, own_value = (each[0, :, :running].transpose(0, 1) for each in (query_BHSD, key, value))
             outputs.append(self._run_on(newest, own_key, own_value, keys, values, terms))
-        if self.arrivals and terms.softcap is None and can_attend(query_BHSD[0, :, running:], values):
+        if self.arrivals and terms.softcap is None and can_attend(query_BHSD[0, :, running:], value):
             arriving, own_keys, own_values = (each[0, :, running:].transpose(0, 1) for each in (query_BHSD, key, value))
             outputs.append(self._join_all(arriving, own_keys, own_values, keys, values, terms)[None])
             return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
@@ -112,10 +121,12 @@ class CachedLayout:
         terms: Terms,
     ) -> torch.Tensor:
         """Attention of the newest tokens over their slots, (1, N, H, D)."""
-        if terms.softcap is None and can_attend(query_NHP, values):
+        if terms.softcap is None and can_attend(query_NHP, value_NGP):
+            heads_NA = torch.cat((query_NHP, key_NGP, value_NGP), dim=1).flatten(1).to(keys.dtype)
+            out_NA = heads_NA.new_empty(len(query_NHP), query_NHP[0].numel())
             scale = terms.scaling if terms.scaling is not None else query_NHP.shape[-1] ** -0.5
-            newest, key, value = (each.contiguous() for each in (query_NHP, key_NGP, value_NGP))
-            return attend_newest(newest, key, value, keys, values, self._lengths, terms.window, scale)[None]
+            attend_newest(heads_NA, None, None, keys, values, self._lengths, terms.window, scale, out_NA)
+            return out_NA.view_as(query_NHP).to(query_NHP.dtype)[None]
         rows = torch.arange(len(query_NHP), device=keys.device)
         keys[rows, :, self.positions_N] = key_NGP
         values[rows, :, self.positions_N] = value_NGP

@@ -22,6 +22,7 @@ from torch import nn
 from burnish.models.attention import Layout, Terms
 from burnish.models.joint import Joint, join
 from burnish.models.kernels.rows import (
+    Norm,
     Turn,
     add_rms_norm,
     gated,
@@ -32,19 +33,12 @@ from burnish.models.kernels.rows import (
     rms_norm_backward,
     take_heads,
 )
+from burnish.models.prepacked import Prepacked
 from burnish.models.products import Product, product
 
 _LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 _GATED = ("gate_proj", "up_proj", "down_proj")
-
-
-@dataclass(frozen=True, slots=True)
-class Norm:
-    """x / rms(x) * weight."""
-
-    weight: torch.Tensor
-    epsilon: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +66,12 @@ class FusedDecoder:
     embedding: nn.Module
     rotary: nn.Module
 
+    @property
+    def prepacked(self) -> bool:
+        """Whether it holds its products as they stood when it was made, with all that adapters add."""
+        joints = (j for b in self.blocks for j in (b.projections, b.output, b.gate_and_up, b.down))
+        return all(isinstance(joint, Prepacked) for joint in joints)
+
     def hidden(
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Layout, terms: Sequence[Terms]
     ) -> torch.Tensor:
@@ -81,12 +81,20 @@ class FusedDecoder:
         Raises: ValueError when positions turn a part of each head only.
         """
         hidden_SD = self.embedding(tokens_S)
+        turn = self.turn(hidden_SD, positions_S)
+        for block, asked in zip(self.blocks, terms, strict=True):
+            hidden_SD = self._layer(block, hidden_SD, turn, layout, asked)
+        return cast(torch.Tensor, _Normed.apply(hidden_SD, self.final_norm.weight, self.final_norm.epsilon))  # type: ignore[no-untyped-call]
+
+    def turn(self, hidden_SD: torch.Tensor, positions_S: torch.Tensor) -> Turn:
+        """What positions turn heads by.
+
+        Raises: ValueError when they turn a part of each head only.
+        """
         cosine, sine = (part[0].contiguous() for part in self.rotary(hidden_SD[None], positions_S[None]))
         if any(cosine.shape[-1] != block.head_size for block in self.blocks):
             raise ValueError(f"positions turn {cosine.shape[-1]} numbers of a head of {self.blocks[0].head_size}")
-        for block, asked in zip(self.blocks, terms, strict=True):
-            hidden_SD = self._layer(block, hidden_SD, (cosine, sine), layout, asked)
-        return cast(torch.Tensor, _Normed.apply(hidden_SD, self.final_norm.weight, self.final_norm.epsilon))  # type: ignore[no-untyped-call]
+        return cosine, sine
 
     def _layer(self, block: Block, hidden_SD: torch.Tensor, turn: Turn, layout: Layout, terms: Terms) -> torch.Tensor:
         query, key, value = _Project.apply(  # type: ignore[no-untyped-call]
@@ -103,14 +111,14 @@ class FusedDecoder:
         )
 
 
-def fused(decoder: nn.Module, dtype: torch.dtype = torch.float32) -> FusedDecoder | None:
+def fused(decoder: nn.Module, dtype: torch.dtype = torch.float32, *, only_read: bool = False) -> FusedDecoder | None:
     """The decoder as it stands now, adapters on or off, its products multiplied in `dtype`; None when it is of another
-    form, not held in float32, or not on the CPU, where the kernels are."""
+    form, not held in float32, or not on the CPU, where the kernels are. `only_read` as `join` takes it."""
     parts = cast(Any, decoder)
     needed = ("embed_tokens", "layers", "norm", "rotary_emb")
     if not all(hasattr(parts, name) for name in needed) or not _in_float32_here(parts.embed_tokens):
         return None
-    blocks = [_block(layer, dtype) for layer in parts.layers]
+    blocks = [_block(layer, dtype, only_read) for layer in parts.layers]
     final = _norm(parts.norm)
     if final is None or not blocks or any(block is None for block in blocks):
         return None
@@ -125,7 +133,7 @@ def _in_float32_here(embedding: nn.Module) -> bool:
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
-def _block(layer: Any, dtype: torch.dtype) -> Block | None:
+def _block(layer: Any, dtype: torch.dtype, only_read: bool) -> Block | None:
     if {name for name, _ in layer.named_children()} != _LAYER:
         return None
     attention, inner = layer.self_attn, layer.mlp
@@ -147,13 +155,13 @@ def _block(layer: Any, dtype: torch.dtype) -> Block | None:
     first, second = cast(tuple[Norm, Norm], norms)
     return Block(
         first,
-        join((q, k, v), dtype),
+        join((q, k, v), dtype, only_read=only_read),
         [q.outputs, k.outputs, v.outputs],
-        join((o,), dtype),
+        join((o,), dtype, only_read=only_read),
         pair,
         second,
-        join((gate, up), dtype),
-        join((down,), dtype),
+        join((gate, up), dtype, only_read=only_read),
+        join((down,), dtype, only_read=only_read),
         int(attention.head_dim),
     )
 

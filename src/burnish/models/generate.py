@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, takewhile
 from typing import Any, Literal
 
@@ -24,16 +25,21 @@ from transformers import GenerationConfig
 
 from burnish.errors import ModelError
 from burnish.models.anatomy import device_of, parts, unwrapped
+from burnish.models.attention import Layout, Terms
 from burnish.models.cached_layout import Arrival, CachedLayout, KeyValueCache
 from burnish.models.chat_template import end_of_turn
+from burnish.models.device import multiplies_in_bfloat16
+from burnish.models.fused_decoder import FusedDecoder
 from burnish.models.head import next_logits
-from burnish.models.logprobs import hidden_states, packs
+from burnish.models.logprobs import fused_decoder, hidden_states, packs
 from burnish.models.merged import merged
 from burnish.models.sampling import draws, next_tokens
+from burnish.models.stepping import can_step, step
 from burnish.settings import Settings
 
 _ARRIVING_TOKENS = 4096
 _WORTH_SHARING = 8
+_RESERVED_REPLY = 128
 
 
 class GenerationSettings(Settings):
@@ -74,8 +80,8 @@ def generate(
     """
     replies: dict[int, Generated] = {}
     asked = _sequences(model, prompts, settings)
-    with _ready(model):
-        for sequence in _write(model, asked, settings, stop_tokens(model, tokenizer), logprobs):
+    with _ready(model) as reader:
+        for sequence in _write(model, reader, asked, settings, stop_tokens(model, tokenizer), logprobs):
             text = tokenizer.decode(sequence.tokens, skip_special_tokens=True)
             finish: Literal["stop", "length"] = "stop" if sequence.finish == "stop" else "length"
             reply = Generated(tuple(sequence.tokens), text, finish, tuple(sequence.logprobs))
@@ -94,8 +100,8 @@ def stream(model: nn.Module, tokenizer: Any, prompt: tuple[int, ...], settings: 
     (sequence,) = _sequences(model, [prompt], settings)
     stop = stop_tokens(model, tokenizer)
     shown = ""
-    with _ready(model):
-        batch = _Batch(model, settings, stop, deque([sequence])) if packs(model) else None
+    with _ready(model) as reader:
+        batch = _Batch(model, reader, settings, stop, deque([sequence])) if reader else None
         while not sequence.finish:
             if batch is None:
                 _write_plainly(model, [sequence], settings, stop)
@@ -169,25 +175,49 @@ def _sequences(model: nn.Module, prompts: Sequence[tuple[int, ...]], settings: G
     return [sequence for prompt in ordered for sequence in by_prompt[prompt]]
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """The model as it stands: any row over a layout, and, where it can be had, one more token for each sequence."""
+
+    states: Callable[[torch.Tensor, torch.Tensor, Layout], torch.Tensor]
+    step: Callable[[torch.Tensor, torch.Tensor, KeyValueCache], torch.Tensor] | None
+
+
 @contextmanager
-def _ready(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode and its adapter merged, until the end."""
+def _ready(model: nn.Module) -> Iterator[_Reader | None]:
+    """The model in evaluation mode until the end, with what its adapter adds; None where it can't be packed."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
+        found = fused_decoder(model, only_read=True) if packs(model) else None
+        if found is not None and found[0].prepacked:
+            yield _reader(model, found)
+            return
         with merged(model):
-            yield
+            yield _reader(model, fused_decoder(model)) if packs(model) else None
     finally:
         for module, mode in modes:
             module.training = mode
 
 
+def _reader(model: nn.Module, found: tuple[FusedDecoder, tuple[Terms, ...]] | None) -> _Reader:
+    if found is None:
+        return _Reader(hidden_states(model), None)
+    decoder, terms = found
+    return _Reader(partial(decoder.hidden, terms=terms), partial(step, decoder, terms) if can_step(*found) else None)
+
+
 def _write(
-    model: nn.Module, asked: Sequence[_Sequence], settings: GenerationSettings, stop: frozenset[int], logprobs: bool
+    model: nn.Module,
+    reader: _Reader | None,
+    asked: Sequence[_Sequence],
+    settings: GenerationSettings,
+    stop: frozenset[int],
+    logprobs: bool,
 ) -> Iterator[_Sequence]:
     """Each sequence when it is finished."""
-    if packs(model):
-        batch = _Batch(model, settings, stop, deque(asked), logprobs)
+    if reader is not None:
+        batch = _Batch(model, reader, settings, stop, deque(asked), logprobs)
         while batch.waiting or batch.running:
             yield from batch.step()
         return
@@ -204,6 +234,7 @@ class _Batch:
     def __init__(
         self,
         model: nn.Module,
+        reader: _Reader,
         settings: GenerationSettings,
         stop: frozenset[int],
         waiting: deque[_Sequence],
@@ -212,13 +243,15 @@ class _Batch:
         self.waiting = waiting
         self._logprobs = logprobs
         self.running: list[_Sequence] = []
-        self._parts = parts(model)
-        self._states = hidden_states(model)
+        self._logits = next_logits(parts(model))
+        self._reader = reader
         self._device = device_of(model)
         self._settings = settings
         self._stop = stop
         self._slots = min(settings.batch_size, len(waiting))
-        self._cache = KeyValueCache(self._slots + 1)
+        held = torch.bfloat16 if multiplies_in_bfloat16() else torch.float32
+        self._cache = KeyValueCache(self._slots + 1, held if reader.step else None)
+        self._cache.reserve(max(len(s.prompt) + min(s.limit, _RESERVED_REPLY) for s in waiting))
         self._shared = self._read_shared([sequence.prompt for sequence in waiting])
 
     @torch.no_grad()
@@ -251,7 +284,7 @@ class _Batch:
             sources.extend([len(tokens) - 1] * len(arrival.slots))
         self._cache.reserve(max(positions) + 1)
         hidden_SD = self._hidden(tokens, positions, CachedLayout(self._cache, positions_N, arrivals, self._shared))
-        logits_NV = next_logits(self._parts, hidden_SD[torch.tensor(sources, device=self._device)])
+        logits_NV = self._logits(hidden_SD[torch.tensor(sources, device=self._device)])
         for sequence, token in zip(self.running, self._choose(logits_NV), strict=True):
             sequence.take(token, self._stop)
         return self._retire()
@@ -276,7 +309,9 @@ class _Batch:
 
     def _hidden(self, tokens: list[int], positions: list[int], layout: CachedLayout) -> torch.Tensor:
         tokens_S, positions_S = (torch.tensor(numbers, device=self._device) for numbers in (tokens, positions))
-        return self._states(tokens_S, positions_S, layout)
+        if self._reader.step is not None and not layout.arrivals:
+            return self._reader.step(tokens_S, positions_S, self._cache)
+        return self._reader.states(tokens_S, positions_S, layout)
 
     def _choose(self, logits_NV: torch.Tensor) -> list[int]:
         drawn = [s.draws[len(s.tokens)] for s in self.running if s.draws is not None]

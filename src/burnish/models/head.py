@@ -9,6 +9,7 @@ Axes: T targets, D hidden size, V vocabulary, N tokens of one chunk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from burnish.models.anatomy import Parts
 from burnish.models.device import multiplies_in_bfloat16
 from burnish.models.joint import Joint, join
 from burnish.models.kernels.rows import target_slopes
+from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import product
 
 _CHUNK_VALUES = 24 * 2**20
@@ -60,9 +62,15 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     return _checkpointed(head, shape, hidden_TD, targets_T)
 
 
-def next_logits(model_parts: Parts, hidden_ND: torch.Tensor) -> torch.Tensor:
-    """Final logits of the token after each hidden state, (N, V) fp32."""
-    return _Shape(model_parts.logit_scale, model_parts.softcap).finish(model_parts.head(hidden_ND))
+def next_logits(model_parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A function from hidden states, (N, D), to the final logits of the token after each, (N, V) fp32, for many calls:
+    it stands for the head as it is now."""
+    head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
+    found = product(head) if multiplies_in_bfloat16() else None
+    if found is not None and can_prepack([found]):
+        prepacked = Prepacked([found])
+        return lambda hidden_ND: shape.finish(prepacked.unrounded(hidden_ND))
+    return lambda hidden_ND: shape.finish(head(hidden_ND))
 
 
 def _rounded(head: nn.Linear) -> Joint | None:

@@ -24,6 +24,7 @@ from torch.nn.functional import linear
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from burnish.models.kernels.low_rank import low_rank_gradients
+from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import Product
 
 Gradients: TypeAlias = list[torch.Tensor]
@@ -65,9 +66,12 @@ class Joint(Protocol):
         ...
 
 
-def join(parts: Sequence[Product], dtype: torch.dtype) -> Joint:
-    """The layers together, multiplied in float32 or bfloat16."""
-    return Rounded(tuple(parts)) if dtype == torch.bfloat16 else Exact(tuple(parts))
+def join(parts: Sequence[Product], dtype: torch.dtype, *, only_read: bool = False) -> Joint:
+    """The layers together, multiplied in float32 or bfloat16. `only_read`: for many passes without a way back, in which
+    the weights stay as they are."""
+    if dtype != torch.bfloat16:
+        return Exact(tuple(parts))
+    return Prepacked(parts) if only_read and can_prepack(parts) else Rounded(tuple(parts))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from burnish.models.attention import (
     unused_mask,
 )
 from burnish.models.device import multiplies_in_bfloat16, products
-from burnish.models.fused_decoder import fused
+from burnish.models.fused_decoder import FusedDecoder, fused
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.head import head_logprobs
 from burnish.models.packing import Packed, lay_out
@@ -101,14 +101,21 @@ def packs(model: nn.Module) -> bool:
 
 def hidden_states(model: nn.Module) -> Callable[[torch.Tensor, torch.Tensor, Layout], torch.Tensor]:
     """A model that packs, as a function of a row's tokens (S,), their positions (S,) and a layout: the last hidden
-    states, (S, D), final norm applied. It stands for the weights and
-    adapters as they are now."""
+    states, (S, D), final norm applied. It stands for the weights and adapters as they are now."""
+    found = fused_decoder(model)
+    if found is not None:
+        decoder, terms = found
+        return lambda tokens_S, positions_S, layout: decoder.hidden(tokens_S, positions_S, layout, terms)
+    return partial(_own_layers, parts(model).base)
+
+
+def fused_decoder(model: nn.Module, *, only_read: bool = False) -> tuple[FusedDecoder, tuple[Terms, ...]] | None:
+    """The fused decoder of a model that packs, as it stands now, and what each layer asks of its attention; None where
+    the model isn't of that form. `only_read`: for many passes without a way back."""
     base, terms = parts(model).base, _way(model).terms
     dtype = torch.bfloat16 if multiplies_in_bfloat16() else torch.float32
-    decoder = fused(base.get_decoder(), dtype) if terms else None
-    if decoder is not None:
-        return lambda tokens_S, positions_S, layout: decoder.hidden(tokens_S, positions_S, layout, terms)
-    return partial(_own_layers, base)
+    decoder = fused(base.get_decoder(), dtype, only_read=only_read) if terms else None
+    return None if decoder is None else (decoder, terms)
 
 
 def _way(model: nn.Module) -> _Way:

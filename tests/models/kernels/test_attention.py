@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from burnish.models.kernels.attention import alone, attend, attend_backward, attend_newest, can_attend, table
+from burnish.models.kernels.attention import alone, attend, attend_backward, can_attend, table
 from burnish.models.kernels.build import kernels
 from burnish.models.packing import Segments
 
@@ -75,26 +75,6 @@ def test_arrivals_that_share_a_beginning() -> None:
         own = [part[places].transpose(0, 1)[None] for part in (query, key, value)]
         expected = scaled_dot_product_attention(*own, is_causal=True, scale=0.25)[0].transpose(0, 1)
         torch.testing.assert_close(got[places[4:]], expected[4:], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("window", [None, 3])
-def test_the_newest_token(window: int | None) -> None:
-    torch.manual_seed(3)
-    keys, values = torch.randn(5, 2, 20, 16), torch.full((5, 2, 20, 16), float("nan"))
-    lengths = torch.tensor([1, 20, 7])
-    for slot, length in enumerate(lengths.tolist()):
-        values[slot, :, : length - 1] = torch.randn(2, length - 1, 16)
-    query, key, value = torch.randn(3, 6, 16), torch.randn(3, 2, 16), torch.randn(3, 2, 16)
-    before = keys.clone()
-    got = attend_newest(query, key, value, keys, values, lengths, window, 0.4)
-    for slot, length in enumerate(lengths.tolist()):
-        before[slot, :, length - 1] = key[slot]
-        assert torch.equal(values[slot, :, length - 1], value[slot])
-        first = max(0, length - window) if window else 0
-        seen = [cache[slot : slot + 1, :, first:length] for cache in (keys, values)]
-        expected = scaled_dot_product_attention(query[slot][None, :, None], *seen, scale=0.4, enable_gqa=True)
-        torch.testing.assert_close(got[slot], expected[0, :, 0], rtol=1e-5, atol=1e-5)
-    assert torch.equal(keys, before)
 
 
 def test_what_the_kernels_do_not_take() -> None:

@@ -1,8 +1,8 @@
-"""Attention in C, over a packed row's segments with its backward pass, and over the cache slots of sequences that are
-being written: scores stay in the processor's cache, what a query can't see isn't computed, and a row is one call. Only
-for float32 on the CPU with a head size of whole lanes; nothing here is recorded by autograd.
+"""Attention in C over a packed row's segments, with its backward pass: scores stay in the processor's cache, what a
+query can't see isn't computed, and a row is one call. Only for float32 on the CPU with a head size of whole lanes;
+nothing here is recorded by autograd.
 
-Axes: S tokens of a packed row, N sequences, H heads, G key/value heads, P head size, B cache slots, L places of a slot.
+Axes: S tokens of a packed row, N segments, H heads, G key/value heads, P head size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from burnish.models.kernels.build import call, kernels
+from burnish.models.kernels.build import call, kernels, whole
 from burnish.models.packing import Segments
 
 _LANE = 16
@@ -74,7 +74,7 @@ def attend(
     """Attention's output, (S, H, P), and the logarithm of each query's sum of exponentials, (H, S)."""
     out, sizes = torch.empty_like(query_SHP), query_SHP.new_empty(query_SHP.shape[1], len(query_SHP))
     tensors = (query_SHP, key_SGP, value_SGP, out, sizes, _work(query_SHP, where, 0), where.rows, where.firsts)
-    call("attend", tuple(map(_whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
+    call("attend", tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return out, sizes
 
 
@@ -92,30 +92,8 @@ def attend_backward(
     dquery, dkey, dvalue = torch.empty_like(query_SHP), torch.zeros_like(key_SGP), torch.zeros_like(value_SGP)
     seen = (query_SHP, key_SGP, value_SGP, sizes_HS, dout_SHP)
     tensors = (*seen, dquery, dkey, dvalue, _work(query_SHP, where, 1), where.rows, where.firsts)
-    call("attend_backward", tuple(map(_whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
+    call("attend_backward", tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return dquery, dkey, dvalue
-
-
-def attend_newest(
-    query_NHP: torch.Tensor,
-    key_NGP: torch.Tensor,
-    value_NGP: torch.Tensor,
-    keys_BGLP: torch.Tensor,
-    values_BGLP: torch.Tensor,
-    lengths_N: torch.Tensor,
-    window: int | None,
-    scale: float,
-) -> torch.Tensor:
-    """Write the key and value of one new token of each of N sequences to its slot, the first N slots in order, and
-    attend over the slot's first `lengths_N` (int64) places, the new one being the last; (N, H, P). Each reads no more
-    than its own places."""
-    (rows, heads, size), (groups, places) = query_NHP.shape, keys_BGLP.shape[1:3]
-    out_NHP = torch.empty_like(query_NHP)
-    scores = query_NHP.new_empty(torch.get_num_threads() * heads // groups * places)
-    tensors = (query_NHP, key_NGP, value_NGP, keys_BGLP, values_BGLP, lengths_N, out_NHP, scores)
-    numbers = (rows, heads, groups, size, places, window or places)
-    call("attend_newest", tuple(map(_whole, tensors)), (scale,), numbers)
-    return out_NHP
 
 
 def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor:
@@ -128,8 +106,3 @@ def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor
 def _numbers(query_SHP: torch.Tensor, key_SGP: torch.Tensor, where: Table, window: int | None) -> tuple[int, ...]:
     tokens, heads, size = query_SHP.shape
     return where.num_families, tokens, where.longest, heads, key_SGP.shape[1], size, window or _EVERYTHING
-
-
-def _whole(tensor: torch.Tensor) -> torch.Tensor:
-    assert tensor.is_contiguous(), "kernels read contiguous memory"
-    return tensor

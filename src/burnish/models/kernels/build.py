@@ -2,7 +2,7 @@
 
 Compiled rather than shipped, since what a processor can do is worth a factor of two to four; by the plain C compiler
 rather than through torch.compile, since that takes 15 seconds at first, 3 from then on and 175 MB of memory for the
-same chains, where this takes a second once. Where there is no compiler, the callers work on plain torch. Knows
+same chains, where this takes a few seconds once. Where there is no compiler, the callers work on plain torch. Knows
 nothing of what the kernels compute.
 """
 
@@ -25,8 +25,10 @@ from burnish.logs import say
 from burnish.models.builtin import cache_folder
 from burnish.models.device import cpu_features
 
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c"))
-_HEADERS = tuple(Path(__file__).with_name(name) for name in ("tiles.h", "chains.h"))
+_SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c", "newest.c", "narrow.c")
+)
+_HEADERS = tuple(Path(__file__).with_name(name) for name in ("tiles.h", "bfloat16.h", "chains.h", "newest.h"))
 # Reductions may be reordered, as torch's own are; NaN and infinity keep their meaning, and the processor's rounding and
 # denormal modes stay as they are.
 _FLAGS = (
@@ -72,6 +74,18 @@ def call(
         function.argtypes = [*(kind for kind, each in kinds for _ in each), ctypes.c_int]
     addresses = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
     function(*addresses, *reals, *numbers, torch.get_num_threads())
+
+
+def apart(tensor: torch.Tensor) -> int:
+    """How far a matrix' rows are apart, in numbers."""
+    assert tensor.stride(1) == 1, "kernels read whole rows"
+    return tensor.stride(0)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """The same tensor, which must lie in one piece."""
+    assert tensor.is_contiguous(), "kernels read contiguous memory"
+    return tensor
 
 
 def _compiled(compiler: str) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import pad
 
-from burnish.models.kernels.build import call, kernels
+from burnish.models.kernels.build import apart, call, kernels, whole
 
 _LANE = 16
 _CHUNK = 64
@@ -30,9 +30,8 @@ def low_rank_gradients(
     dh = x_SI.new_empty(tokens, lanes)
     sums = (inputs + outputs) * lanes
     work = x_SI.new_empty(torch.get_num_threads() * (sums + _CHUNK * lanes))
-    assert x_SI.is_contiguous() and dy_SO.stride(1) == 1, "kernels read whole rows"  # noqa: PT018
-    sizes = (tokens, inputs, outputs, lanes, dy_SO.stride(0))
-    call("low_rank_gradients", (x_SI, dy_SO, down, up, dh, work), numbers=sizes)
+    sizes = (tokens, inputs, outputs, lanes, apart(dy_SO))
+    call("low_rank_gradients", (whole(x_SI), dy_SO, down, up, dh, work), numbers=sizes)
     ddown = work[: inputs * lanes].view(inputs, lanes)[:, :rank].T.contiguous()
     dup = work[inputs * lanes : sums].view(outputs, lanes)[:, :rank].clone()
     return dh[:, :rank], ddown, dup

@@ -9,15 +9,24 @@ Axes: S tokens, D hidden size, I inner size of the gated layer, H heads, P head 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 from torch.nn.functional import silu
 
-from burnish.models.kernels.build import call, kernels
+from burnish.models.kernels.build import apart, call, kernels, whole
 
 Turn: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 """Cosine and sine of each token's rotary angles, (S, P) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """x / rms(x) * weight; the weight is float32."""
+
+    weight: torch.Tensor
+    epsilon: float
 
 
 def rms_norm(x_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float, y_SD: torch.Tensor) -> torch.Tensor:
@@ -50,10 +59,11 @@ def _norm(
         inverse_S = torch.rsqrt(x_SD.square().mean(-1) + epsilon)
         rms_norm_again(x_SD, weight_D, inverse_S, y_SD)
         return inverse_S
+    assert added_SD is None or added_SD.dtype == y_SD.dtype, "a product's result and the next one's input are alike"
     inverse_S = x_SD.new_empty(len(x_SD))
-    added = 0 if added_SD is None else _apart(added_SD)
-    tensors = (_whole(x_SD), added_SD, weight_D, sum_SD, y_SD, inverse_S)
-    call(_of(y_SD, "rms_norm"), tensors, (epsilon,), (*x_SD.shape, added, _apart(y_SD)))
+    added = 0 if added_SD is None else apart(added_SD)
+    tensors = (whole(x_SD), added_SD, weight_D, sum_SD, y_SD, inverse_S)
+    call(_of(y_SD, "rms_norm"), tensors, (epsilon,), (*x_SD.shape, added, apart(y_SD)))
     return inverse_S
 
 
@@ -62,7 +72,7 @@ def rms_norm_again(x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.
     if kernels() is None:
         y_SD.copy_((x_SD * inverse_S[:, None]).mul_(weight_D))
         return
-    call(_of(y_SD, "rms_norm_again"), (_whole(x_SD), weight_D, inverse_S, y_SD), (), (*x_SD.shape, _apart(y_SD)))
+    call(_of(y_SD, "rms_norm_again"), (whole(x_SD), weight_D, inverse_S, y_SD), (), (*x_SD.shape, apart(y_SD)))
 
 
 def rms_norm_backward(
@@ -75,8 +85,8 @@ def rms_norm_backward(
         along_S1 = (scaled_SD * x_SD).mean(-1, keepdim=True)
         slope_SD.add_(scaled_SD.mul_(inverse_S1)).sub_(x_SD * (along_S1 * inverse_S1**3))
         return
-    tensors = (_whole(x_SD), weight_D, inverse_S, dy_SD, _whole(slope_SD))
-    call(_of(dy_SD, "rms_norm_backward"), tensors, (), (*x_SD.shape, _apart(dy_SD)))
+    tensors = (whole(x_SD), weight_D, inverse_S, dy_SD, whole(slope_SD))
+    call(_of(dy_SD, "rms_norm_backward"), tensors, (), (*x_SD.shape, apart(dy_SD)))
 
 
 def take_heads(y_SO: torch.Tensor, size: int, turn: Turn | None) -> torch.Tensor:
@@ -89,7 +99,7 @@ def take_heads(y_SO: torch.Tensor, size: int, turn: Turn | None) -> torch.Tensor
         x_SHP = y_SO.reshape(rows, heads, size).float()
         return _turned(x_SHP, turn) if turn else x_SHP.contiguous()
     x_SHP = torch.empty(rows, heads, size)
-    call(_of(y_SO, "take_heads"), (y_SO, *(turn or (None, None)), x_SHP), (), (rows, heads, size, _apart(y_SO)))
+    call(_of(y_SO, "take_heads"), (y_SO, *(turn or (None, None)), x_SHP), (), (rows, heads, size, apart(y_SO)))
     return x_SHP
 
 
@@ -99,8 +109,8 @@ def put_heads(x_SHP: torch.Tensor, turn: Turn | None, y_SO: torch.Tensor) -> Non
         back = _turned(x_SHP, (turn[0], -turn[1])) if turn else x_SHP
         y_SO.copy_(back.flatten(1))
         return
-    tensors = (_whole(x_SHP), *(turn or (None, None)), y_SO)
-    call(_of(y_SO, "put_heads"), tensors, (), (*x_SHP.shape, _apart(y_SO)))
+    tensors = (whole(x_SHP), *(turn or (None, None)), y_SO)
+    call(_of(y_SO, "put_heads"), tensors, (), (*x_SHP.shape, apart(y_SO)))
 
 
 def _turned(x_SHP: torch.Tensor, turn: Turn) -> torch.Tensor:
@@ -120,7 +130,7 @@ def gated(both_SI: torch.Tensor, y_SI: torch.Tensor) -> None:
     if kernels() is None:
         y_SI.copy_(silu(both_SI[:, :width].float()) * both_SI[:, width:])
         return
-    call(_of(both_SI, "gated"), (_whole(both_SI), y_SI), (), (len(both_SI), width, _apart(y_SI)))
+    call(_of(both_SI, "gated"), (whole(both_SI), y_SI), (), (len(both_SI), width, apart(y_SI)))
 
 
 def gated_backward(
@@ -137,9 +147,9 @@ def gated_backward(
         if y_SI is not None:
             y_SI.copy_(silu_SI.mul_(up_SI))
         return
-    value = 0 if y_SI is None else _apart(y_SI)
-    tensors = (_whole(both_SI), dy_SI, slopes_SI, y_SI)
-    numbers = (len(both_SI), width, _apart(dy_SI), _apart(slopes_SI), value)
+    value = 0 if y_SI is None else apart(y_SI)
+    tensors = (whole(both_SI), dy_SI, slopes_SI, y_SI)
+    numbers = (len(both_SI), width, apart(dy_SI), apart(slopes_SI), value)
     call(_of(both_SI, "gated_backward"), tensors, (), numbers)
 
 
@@ -156,22 +166,11 @@ def target_slopes(logits_NV: torch.Tensor, targets_N: torch.Tensor, slopes_NV: t
         return logprobs_N
     logprobs_N = logits_NV.new_empty(len(logits_NV))
     name = "target_slopes_float32" if slopes_NV is None else _of(slopes_NV, "target_slopes")
-    slopes = None if slopes_NV is None else _whole(slopes_NV)
-    call(name, (_whole(logits_NV), targets_N, logprobs_N, slopes), (), tuple(logits_NV.shape))
+    slopes = None if slopes_NV is None else whole(slopes_NV)
+    call(name, (whole(logits_NV), targets_N, logprobs_N, slopes), (), tuple(logits_NV.shape))
     return logprobs_N
 
 
 def _of(tensor: torch.Tensor, name: str) -> str:
     """The kernel's version for the type of a product's side."""
     return f"{name}_{'bfloat16' if tensor.dtype == torch.bfloat16 else 'float32'}"
-
-
-def _apart(tensor: torch.Tensor) -> int:
-    """How far a matrix' rows are apart."""
-    assert tensor.stride(1) == 1, "kernels read whole rows"
-    return tensor.stride(0)
-
-
-def _whole(tensor: torch.Tensor) -> torch.Tensor:
-    assert tensor.is_contiguous(), "kernels read contiguous memory"
-    return tensor

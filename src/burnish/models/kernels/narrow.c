@@ -1,0 +1,131 @@
+/* Products of a few rows with weights that were laid out once for the processor's matrix unit (AMX): y = x W^T + bias,
+ * x and W in bfloat16, sums in float32, y in either. Reading W from memory is what takes the time.
+ *
+ * W (outputs, inputs), both whole numbers of BLOCK, is laid out as blocks of BLOCK outputs, in them steps of BLOCK
+ * inputs, in them two tiles of 16 outputs each, in them pairs of inputs: [outputs / 32][inputs / 32][2][16][16][2].
+ * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18, for tiles.
+ */
+#define _GNU_SOURCE
+#include "bfloat16.h"
+#include "tiles.h"
+
+enum { TILE_SIDE = 16, BLOCK = 32, ROWS_AT_ONCE = 128 };
+
+/* From a weight as it is, (outputs, inputs) float32. */
+void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t inputs, int threads) {
+    _Pragma("omp parallel for schedule(static) num_threads(threads)") for (int64_t tiles = 0; tiles < outputs / TILE_SIDE;
+                                                                           tiles++)
+        for (int64_t step = 0; step < inputs / BLOCK; step++) {
+            int64_t block = tiles / 2;
+            bfloat16 *tile = w + block * BLOCK * inputs + step * BLOCK * BLOCK + (tiles % 2) * TILE_SIDE * BLOCK;
+            for (int64_t pair = 0; pair < TILE_SIDE; pair++)
+                for (int64_t o = 0; o < TILE_SIDE; o++) {
+                    const float *from = weight + (tiles * TILE_SIDE + o) * inputs + step * BLOCK + 2 * pair;
+                    tile[(pair * TILE_SIDE + o) * 2] = rounded(from[0]);
+                    tile[(pair * TILE_SIDE + o) * 2 + 1] = rounded(from[1]);
+                }
+        }
+}
+
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Whether the system lets this process use the tiles; asked for once. */
+int has_narrow(void) {
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+/* Tiles 0 to 3 are sums of two times two tiles, 4 and 5 rows of x, 6 and 7 of W; a tile without rows isn't used. */
+static void configure(int64_t first, int64_t second) {
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shape = {.palette = 1};
+    uint8_t rows[8] = {(uint8_t)first,  (uint8_t)first,  (uint8_t)second, (uint8_t)second,
+                       (uint8_t)first, (uint8_t)second, TILE_SIDE,       TILE_SIDE};
+    for (int t = 0; t < 8; t++) {
+        shape.rows[t] = rows[t];
+        shape.bytes[t] = rows[t] ? 64 : 0;
+    }
+    _tile_loadconfig(&shape);
+}
+
+/* Sums of up to 32 rows and 32 outputs. */
+static inline void multiply_block(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int both,
+                                  float *sums) {
+    _tile_zero(0);
+    _tile_zero(1);
+    if (both) {
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int64_t s = 0; s < steps; s++, w += BLOCK * BLOCK, x += BLOCK) {
+        _tile_loadd(4, x, ld_x * 2);
+        _tile_stream_loadd(6, w, 64);
+        _tile_stream_loadd(7, w + BLOCK * TILE_SIDE, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        if (both) {
+            _tile_loadd(5, x + TILE_SIDE * ld_x, ld_x * 2);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, sums, BLOCK * 4);
+    _tile_stored(1, sums + TILE_SIDE, BLOCK * 4);
+    if (both) {
+        _tile_stored(2, sums + TILE_SIDE * BLOCK, BLOCK * 4);
+        _tile_stored(3, sums + TILE_SIDE * BLOCK + TILE_SIDE, BLOCK * 4);
+    }
+}
+
+static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bias, float *wide, bfloat16 *narrow,
+                          int64_t rows, int64_t inputs, int64_t outputs, int64_t ld_x, int threads) {
+    _Pragma("omp parallel num_threads(threads)") {
+        float sums[BLOCK * BLOCK] __attribute__((aligned(64)));
+        int64_t set = -1;
+        for (int64_t from = 0; from < rows; from += ROWS_AT_ONCE) /* so many rows of x stay in the second cache */
+            _Pragma("omp for schedule(static) nowait") for (int64_t block = 0; block < outputs / BLOCK; block++) for (
+                int64_t row = from; row < least(rows, from + ROWS_AT_ONCE); row += BLOCK) {
+                int64_t count = least(BLOCK, rows - row), first = least(TILE_SIDE, count);
+                if (count != set) configure(first, count - first);
+                set = count;
+                multiply_block(x + row * ld_x, ld_x, w + block * BLOCK * inputs, inputs / BLOCK, count > first, sums);
+                for (int64_t r = 0; r < count; r++) {
+                    float *own = sums + r * BLOCK;
+                    int64_t place = (row + r) * outputs + block * BLOCK;
+                    if (bias)
+                        for (int64_t i = 0; i < BLOCK; i++) own[i] += bias[block * BLOCK + i];
+                    if (wide)
+                        memcpy(wide + place, own, BLOCK * sizeof(float));
+                    else
+                        for (int64_t i = 0; i < BLOCK; i++) narrow[place + i] = rounded(own[i]);
+                }
+            }
+        _tile_release();
+    }
+}
+#else
+int has_narrow(void) { return 0; }
+
+static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bias, float *wide, bfloat16 *narrow,
+                          int64_t rows, int64_t inputs, int64_t outputs, int64_t ld_x, int threads) {
+    (void)x, (void)w, (void)bias, (void)wide, (void)narrow, (void)rows, (void)inputs, (void)outputs, (void)ld_x;
+    (void)threads;
+}
+#endif
+
+/* Rows of x are `ld_x` apart, those of y lie close. */
+void narrow_float32(const bfloat16 *x, const bfloat16 *w, const float *bias, float *y, int64_t rows, int64_t inputs,
+                    int64_t outputs, int64_t ld_x, int threads) {
+    multiply_rows(x, w, bias, y, NULL, rows, inputs, outputs, ld_x, threads);
+}
+
+void narrow_bfloat16(const bfloat16 *x, const bfloat16 *w, const float *bias, bfloat16 *y, int64_t rows, int64_t inputs,
+                     int64_t outputs, int64_t ld_x, int threads) {
+    multiply_rows(x, w, bias, NULL, y, rows, inputs, outputs, ld_x, threads);
+}
