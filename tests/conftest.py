@@ -1,4 +1,5 @@
-"""Fixtures that every test may use: a tiny random chat model on disk, the real small model, and the shared data.
+"""Fixtures that every test may use: a tiny random chat model on disk, the real small model, the shared data, and a
+scripted OpenAI-compatible server.
 
 Everything is made once per session; a test that changes a model folder copies it first.
 """
@@ -6,9 +7,11 @@ Everything is made once per session; a test that changes a model folder copies i
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +125,81 @@ def smollm2() -> Path:
         return pull("smollm2-135m-instruct")
     except ModelError as error:
         pytest.skip(f"the built-in model can't be had here: {error.message}")
+
+
+Answer = tuple[int, dict[str, str], bytes]
+"""What the scripted server answers: status, headers, body."""
+
+
+class ChatServer(ThreadingHTTPServer):
+    """Gives the scripted answers in turn, the last one for ever, or whatever `answer` makes of a request's body; keeps
+    what it was sent. `stall` cleared, it answers nothing; `most_at_once` is how many requests it had open together."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _ChatHandler)
+        self.script: list[Answer] = []
+        self.answer: Callable[[dict[str, Any]], Answer] | None = None
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[str | None] = []
+        self.stall = threading.Event()
+        self.stall.set()
+        self.lock = threading.Lock()
+        self.open = self.most_at_once = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    @staticmethod
+    def completion(text: str, tokens: tuple[int, int] = (100, 20), finish: str = "stop") -> Answer:
+        usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
+        choice = {"message": {"content": text}, "finish_reason": finish}
+        return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
+
+
+class _ChatHandler(BaseHTTPRequestHandler):
+    server: ChatServer
+
+    def do_POST(self) -> None:
+        server = self.server
+        body = {"path": self.path, **json.loads(self.rfile.read(int(self.headers["Content-Length"])))}
+        with server.lock:
+            server.open += 1
+            server.most_at_once = max(server.most_at_once, server.open)
+            server.bodies.append(body)
+            server.headers.append(self.headers.get("Authorization"))
+            scripted = server.script.pop(0) if len(server.script) > 1 else (server.script or [None])[0]
+        server.stall.wait(10)
+        status, headers, content = server.answer(body) if server.answer else scripted
+        with server.lock:
+            server.open -= 1
+        try:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """An OpenAI-compatible server on this machine, up for one test."""
+    server = ChatServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.stall.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @dataclass

@@ -31,8 +31,8 @@ from burnish.cli.suites import suites
 from burnish.cli.ui import ui
 from burnish.cli.verify import verify
 from burnish.errors import BurnishError
-from burnish.evaluate.judges.endpoint_key import endpoint_key
 from burnish.logs import console
+from burnish.models.endpoint_key import endpoint_keys
 
 EXIT_INTERRUPTED = 130
 
@@ -89,7 +89,7 @@ app.add_typer(models_command.app, name="models")
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `burnish` command; always ends by SystemExit."""
     try:
-        with endpoint_key(os.environ.get("BURNISH_JUDGE_KEY", "")):
+        with endpoint_keys(os.environ):
             app(arguments)
     except BurnishError as error:
         console.print(f"error: {error.message}", markup=False, style="red", soft_wrap=True)
