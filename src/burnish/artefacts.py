@@ -151,7 +151,10 @@ class Losses(Artefact):
 class TrainedModel(Artefact):
     """The tuned weights: `form` "adapter" (PEFT files in `path`) or "model" (a whole safetensors folder). `ended` says
     why training ended before its time, if it did. `writes` is False of a reward model, which scores text and writes
-    none: it is never released as a model to talk to."""
+    none: it is never released as a model to talk to.
+
+    `teacher` is set when it was distilled; the path is empty of a teacher behind an endpoint. `shares_initialisation`
+    says whether the two began from the same weights, so that traits may pass which no row shows; None: not known."""
 
     method: str
     adapter: str
@@ -169,6 +172,8 @@ class TrainedModel(Artefact):
     losses: Losses
     ended: str = ""
     writes: bool = True
+    teacher: ModelIdentity | None = None
+    shares_initialisation: bool | None = None
 
 
 class Share(Artefact):
