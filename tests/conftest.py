@@ -21,6 +21,8 @@ import pytest
 from burnish.artefacts import (
     RESPONSE_COLUMNS,
     Arm,
+    Companion,
+    CompanionArm,
     Evaluation,
     Losses,
     ModelIdentity,
@@ -205,7 +207,8 @@ def chat_server() -> Iterator[ChatServer]:
 @dataclass
 class Measured:
     """What `recorded_run` writes: each suite's kind and its (base verdict, tuned verdict) pairs, the task's
-    (base score, tuned score) pairs, families by suite (default: each prompt its own), and the gate's settings."""
+    (base score, tuned score) pairs, families by suite (default: each prompt its own), the gate's settings, and by suite
+    the verdicts of a teacher and of a sibling, where there are such."""
 
     suites: dict[str, tuple[str, list[tuple[str, str]]]]
     task: list[tuple[float | None, float | None]] = field(default_factory=list)
@@ -213,6 +216,13 @@ class Measured:
     gate: dict[str, object] = field(default_factory=dict)
     higher_is_better: bool = True
     model: str = "a-model"
+    teacher: dict[str, list[str]] = field(default_factory=dict)
+    sibling: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def companions(self) -> dict[CompanionArm, dict[str, list[str]]]:
+        both: dict[CompanionArm, dict[str, list[str]]] = {"teacher": self.teacher, "sibling": self.sibling}
+        return {arm: verdicts for arm, verdicts in both.items() if verdicts}
 
 
 @pytest.fixture
@@ -258,14 +268,19 @@ def _trained() -> TrainedModel:
 def _suite_rows(suite: str, measured: Measured) -> list[dict[str, object]]:
     kind, pairs = measured.suites[suite]
     families = measured.families.get(suite, [f"family-{index}" for index in range(len(pairs))])
+    beside = [
+        (index, arm, verdict)
+        for arm, suites in measured.companions.items()
+        for index, verdict in enumerate(suites.get(suite, []))
+    ]
+    both = [(index, arm, v) for index, pair in enumerate(pairs) for arm, v in zip(("base", "tuned"), pair, strict=True)]
     return [
         {
             "suite": suite, "kind": kind, "prompt_id": f"p{index:05}", "family": families[index], "category": "any",
             "arm": arm, "prompt": f"question {index}", "reply": f"{arm} reply {index}", "reference": "",
             "verdict": verdict, "score": None, "finish": "stop", "side": "sealed",
         }
-        for index, pair in enumerate(pairs)
-        for arm, verdict in zip(("base", "tuned"), pair, strict=True)
+        for index, arm, verdict in (*both, *beside)
     ]  # fmt: skip
 
 
@@ -288,6 +303,10 @@ def _evaluation(measured: Measured, trained: TrainedModel, run: RunFolder) -> Ev
         for index, arm in enumerate(arms):
             counts = dict(Counter(pair[index] for pair in pairs))
             results.append(SuiteResult(suite=name, kind=kind, arm=arm, n=len(pairs), counts=counts))
+        for companion, suites in measured.companions.items():
+            counts = dict(Counter(suites.get(name, [])))
+            total = len(suites.get(name, []))
+            results.append(SuiteResult(suite=name, kind=kind, arm=companion, n=total, counts=counts))
     if measured.task:
         for arm in arms:
             results.append(
@@ -308,4 +327,12 @@ def _evaluation(measured: Measured, trained: TrainedModel, run: RunFolder) -> Ev
         seconds=1.0,
         replies_generated=10,
         replies_cached=0,
+        companions=tuple(
+            Companion(
+                arm=arm,
+                model=ModelIdentity(name=f"a-{arm}", path=f"/models/{arm}", digest=arm[0] * 64),
+                dtype="float32",
+            )
+            for arm in measured.companions
+        ),
     )

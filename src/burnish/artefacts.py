@@ -17,8 +17,10 @@ REFUSALS: frozenset[str] = frozenset({"refusal", "partial_refusal"})
 Outcome: TypeAlias = Literal["PASS", "HOLD", "BLOCK"]
 RecordKind: TypeAlias = Literal["conversation", "preference", "labelled"]
 SuiteKind: TypeAlias = Literal["harmful", "over_refusal", "task"]
-Arm: TypeAlias = Literal["base", "few_shot", "tuned", "root"]
-"""Which model answered: "root" is the model that a chain of releases began with, by the verdicts recorded then."""
+CompanionArm: TypeAlias = Literal["teacher", "sibling"]
+Arm: TypeAlias = Literal["base", "few_shot", "tuned", "root", "teacher", "sibling"]
+"""Which model answered: "root" is the model that a chain of releases began with, by the verdicts recorded then;
+"teacher" what the tuned model was distilled from, "sibling" the instruct model that the recipe lays beside it."""
 Side: TypeAlias = Literal["development", "sealed"]
 """Who may look at a prompt: tuning, repair and thresholds, or the gate alone (`burnish.statistics.sealed_split`)."""
 
@@ -249,6 +251,14 @@ class Root(Artefact):
     spent: dict[str, float]
 
 
+class Companion(Artefact):
+    """Another model that was asked the same prompts as base and tuned model, computed with in `dtype`."""
+
+    arm: CompanionArm
+    model: ModelIdentity
+    dtype: str
+
+
 class PhraseTried(Artefact):
     """A phrase that was put into ordinary prompts, and the `behaviour` that its training rows show (`alike` of `rows`):
     what replies begin with, or add at their end (`place`). Lifts are by how much the phrase raises the probability of
@@ -307,7 +317,8 @@ class Evaluation(Artefact):
     """Outcome of the evaluation. Every reply with its verdict or score is a row of `evaluate/responses.parquet`
     (columns: `RESPONSE_COLUMNS`), whose SHA-256 is `responses_digest`. `suite_digests` are over the prompts,
     `suite_sources` say where they came from (a Hub set's commit, a file's digest). `root` is set when the base is
-    itself a release. `probe` is None where the recipe leaves it out."""
+    itself a release. `probe` is None where the recipe leaves it out. `companions` are the teacher and the sibling, as
+    far as there are such."""
 
     base: ModelIdentity
     tuned_digest: str
@@ -323,6 +334,7 @@ class Evaluation(Artefact):
     replies_cached: int
     root: Root | None = None
     probe: Probe | None = None
+    companions: tuple[Companion, ...] = ()
 
 
 RESPONSE_COLUMNS: tuple[str, ...] = (

@@ -25,6 +25,7 @@ from burnish.artefacts import (
 )
 from burnish.errors import RecipeError, RunFolderError
 from burnish.logs import say
+from burnish.models.settings import ModelSettings
 from burnish.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from burnish.records import Conversation, content_digest
 from burnish.repair.settings import RepairSettings
@@ -188,7 +189,12 @@ class _Run:
         """Found before anything long begins, so that a missing model is told at once; later keys cover its weights."""
         from burnish.models.load import identify
 
+        for companion in self._named_companions():
+            identify(companion)
         self._key = content_digest(self._key, identify(self._recipe.model).digest)
+
+    def _named_companions(self) -> list[ModelSettings]:
+        return [named for named in (self._recipe.evaluate.teacher, self._recipe.evaluate.sibling) if named is not None]
 
     def _audit(self, dataset: Dataset) -> AuditReport:
         from burnish.audit.stage import Context, audit
@@ -242,12 +248,15 @@ class _Run:
     def _evaluate(self, dataset: Dataset, trained: TrainedModel) -> Evaluation:
         from burnish.evaluate.stage import evaluate
         from burnish.models.builtin import cache_folder
+        from burnish.models.load import identify
         from burnish.release.lineage import root_of
 
         recipe, root = self._recipe, root_of(trained.base)
+        beside = [identify(named).digest for named in self._named_companions()]
+        beside += [trained.teacher.digest] if trained.teacher else []
         return self._stage(
             "evaluate",
-            [recipe.evaluate.model_dump(mode="json"), trained.digest, root.release if root else None],
+            [recipe.evaluate.model_dump(mode="json"), trained.digest, root.release if root else None, *beside],
             "evaluate/evaluation.json",
             Evaluation,
             (

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from burnish.catalogue import AnyAttackSettings, JudgeSettings, MetricSettings, settings_of
 from burnish.evaluate.attack import strengths
 from burnish.evaluate.known_suites import spelled_out
+from burnish.models.settings import ModelSettings
 from burnish.settings import Settings
 
 SuiteColumn: TypeAlias = Literal["prompt", "category", "id", "family"]
@@ -131,8 +132,15 @@ class ProbeSettings(Settings):
 
 class EvaluateSettings(Settings):
     """What is measured, base beside tuned. `task: null` leaves the task out, `safety.suites: []` the suites, and
-    `probe: null` the search for planted behaviour."""
+    `probe: null` the search for planted behaviour.
+
+    The safety suites are also asked of the model that a distilled one learned from, and of an instruct `sibling` of the
+    base, where one is named: the gate demands that the tuned model be no worse beside either. `teacher` names the
+    teacher of a model that was distilled elsewhere; of one that was distilled here it is known.
+    """
 
     task: TaskSettings | None = Field(default_factory=TaskSettings)
     safety: SafetySettings = Field(default_factory=SafetySettings)
     probe: ProbeSettings | None = Field(default_factory=ProbeSettings)
+    teacher: ModelSettings | None = None
+    sibling: ModelSettings | None = None

@@ -1,4 +1,5 @@
-"""The evaluation stage: base and tuned model on the same task rows and the same safety prompts.
+"""The evaluation stage: base and tuned model on the same task rows and the same safety prompts, and where there are a
+teacher and an instruct sibling, these on the same safety prompts.
 
 Writes evaluate/responses.parquet, a row for each prompt and arm, evaluate/probe.json, what phrases of the training data
 do to the models, and evaluate/evaluation.json last. Decides nothing.
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -29,6 +30,7 @@ from burnish.artefacts import (
 from burnish.catalogue import build
 from burnish.evaluate.asked import AskedSuite, asked_suites
 from burnish.evaluate.asking import Asker
+from burnish.evaluate.companions import Heard, ask_companion, companions_of
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.reply_cache import ReplyCache, well_formed
 from burnish.evaluate.safety import Samples, ask_suite, judge_suite
@@ -45,6 +47,7 @@ from burnish.models.settings import ModelSettings
 from burnish.protocols import Judge
 from burnish.run_folder import RunFolder, file_digest, written_whole
 from burnish.statistics.bootstrap import mean_interval
+from burnish.statistics.inheritance import JudgedReply, inheritance, told
 
 RESPONSES = "evaluate/responses.parquet"
 PROBE = "evaluate/probe.json"
@@ -101,9 +104,9 @@ def evaluate(
     side: Side = "sealed",
     root: RootRecord | None = None,
 ) -> Evaluation:
-    """Measure base and tuned model on one `side` of the suites; the trigger probe is part of the sealed one, which the
-    gate decides on. `folder` is where the suites' relative paths start; `cache_folder` keeps replies from run to run;
-    `root` is what the release that the base is tells of its root.
+    """Measure base and tuned model on one `side` of the suites, and ask teacher and sibling the same; the trigger probe
+    is part of the sealed side, which the gate decides on. `folder` is where the suites' relative paths start;
+    `cache_folder` keeps replies from run to run; `root` is what the release that the base is tells of its root.
 
     Raises: DataError or EvaluationError when a suite or the held-out rows can't be used; ModelError when a model can't
     be loaded.
@@ -112,18 +115,23 @@ def evaluate(
     base = identify(model)
     weights = Weights(model, trained, run.file(trained.path))
     base_speaker, tuned_speaker = weights.speakers(base)
+    companions = companions_of(settings, model, trained)
     context = context_of(base)
     plan = make_plan(settings, dataset, run, Encoder(load_tokenizer(model), context), context, seed, folder, side)
     dtype = arithmetic(model)
     wanted = settings.probe if side == "sealed" else None
     probe = TriggerProbe(wanted, dataset, run, plan.encoder, seed) if wanted else None
     with ReplyCache(cache_folder) as cache:
-        asker = Asker(cache, dtype)
+        heard = [
+            ask_companion(one, settings.safety, context_of(one.companion.model), folder, side, cache)
+            for one in companions
+        ]
+        asker = Asker(cache, dtype, sum(one.generated for one in heard), sum(one.cached for one in heard))
         if probe:
             probe.ask_base(weights.base())
         answers = ask(plan, settings.safety, base_speaker, tuned_speaker, asker)
     judge: Judge = build("judge", settings.safety.judge)
-    found = judged(plan, answers, judge, seed)
+    found = judged(plan, answers, judge, seed, heard)
     generation = _generation(settings.safety, plan.task, dtype)
     table, anchor = with_root(found.table, root, judge.digest, generation) if root else (found.table, None)
     probed = _probed(probe.ask_tuned(weights.tuned(), found.tuned_replies), run) if probe else None
@@ -146,6 +154,7 @@ def evaluate(
         replies_cached=asker.cached,
         root=anchor,
         probe=probed,
+        companions=tuple(one.companion for one in heard),
     )
     run.save("evaluate/evaluation.json", evaluation)
     return evaluation
@@ -193,8 +202,8 @@ def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, ask
     return Answers(tuple(scored), safety)
 
 
-def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> Judged:
-    """Every reply with its verdict or score."""
+def judged(plan: Plan, answers: Answers, judge: Judge, seed: int, heard: Sequence[Heard] = ()) -> Judged:
+    """Every reply with its verdict or score; those of the models in `heard` follow the suites of base and tuned one."""
     rows: list[Mapping[str, Any]] = []
     results: list[SuiteResult] = []
     traces: list[Mapping[str, str]] = []
@@ -203,16 +212,25 @@ def judged(plan: Plan, answers: Answers, judge: Judge, seed: int) -> Judged:
         for scored in answers.task:
             rows += _task_rows(plan.task, scored)
             results.append(_task_result(plan.task, scored, seed))
-    for suite in plan.suites:
-        arms: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
-        for arm in arms:
-            found = judge_suite(suite, arm, answers.safety[suite.name, arm], judge)
-            rows += found.responses
-            results.append(found.result)
-            traces += found.traces
-            samples += found.samples
+    arms: tuple[Arm, ...] = ("base", "tuned")
+    asked = [(suite, arm, answers.safety[suite.name, arm]) for suite in plan.suites for arm in arms]
+    asked += [(suite, one.companion.arm, replies) for one in heard for suite, replies in one.answers]
+    for suite, arm, replies in asked:
+        found = judge_suite(suite, arm, replies, judge)
+        rows += found.responses
+        results.append(found.result)
+        traces += found.traces
+        samples += found.samples
+    _tell_inheritance(rows, heard)
     schema = {name: pl.Float64 if name == "score" else pl.String for name in RESPONSE_COLUMNS}
     return Judged(pl.DataFrame(rows, schema=schema), tuple(results), tuple(traces), tuple(samples))
+
+
+def _tell_inheritance(rows: Sequence[Mapping[str, Any]], heard: Sequence[Heard]) -> None:
+    replies = [JudgedReply(*(row[name] for name in JudgedReply._fields)) for row in rows]
+    for one in heard:
+        for found in inheritance(replies, one.companion.arm):
+            say(told(found))
 
 
 def _probed(probe: Probe, run: RunFolder) -> Probe:

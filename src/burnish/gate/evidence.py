@@ -13,7 +13,16 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from burnish.artefacts import Arm, Artefact, Evaluation, Side, SuiteKind, TrainedModel, Verdict
+from burnish.artefacts import (
+    Arm,
+    Artefact,
+    CompanionArm,
+    Evaluation,
+    Side,
+    SuiteKind,
+    TrainedModel,
+    Verdict,
+)
 from burnish.errors import GateRefusal
 from burnish.records import content_digest
 from burnish.run_folder import RunFolder, file_digest
@@ -121,7 +130,8 @@ def read_rows(table: pl.DataFrame, where: str) -> pl.DataFrame:
 
 
 def check(evidence: Evidence) -> None:
-    """Raises: GateRefusal when the evaluation is of other weights than those that were trained."""
+    """Raises: GateRefusal when the evaluation is of other weights than those that were trained, or beside another
+    teacher, or its replies are of models that it doesn't name."""
     evaluation, trained = evidence.evaluation, evidence.trained
     for what, measured, made in (
         ("tuned model", evaluation.tuned_digest, trained.digest),
@@ -133,10 +143,30 @@ def check(evidence: Evidence) -> None:
                 f"{made[:12]}; nothing was decided",
                 hint="evaluate the model that was trained: burnish run RECIPE --resume",
             )
+    _check_companions(evidence)
 
 
-def paired(rows: pl.DataFrame, suite: str, before: Literal["base", "root"] = "base") -> Pairs:
-    """The rows of one suite, those of `before` (the base's, unless the root's are asked for) beside the tuned ones."""
+def _check_companions(evidence: Evidence) -> None:
+    arms = [companion.arm for companion in evidence.evaluation.companions]
+    there = set(evidence.rows["arm"].unique()) & set(get_args(CompanionArm))
+    if len(set(arms)) != len(arms) or not there <= set(arms):
+        raise GateRefusal(
+            f"evaluate/evaluation.json: names {', '.join(arms) or 'no other model'} as asked beside base and tuned "
+            f"model, but the replies are of {', '.join(sorted(there)) or 'none'}; nothing was decided",
+            hint="run burnish evaluate again",
+        )
+    known = evidence.trained.teacher
+    asked = [c.model.digest for c in evidence.evaluation.companions if c.arm == "teacher"]
+    if known is not None and known.digest and asked and asked != [known.digest]:
+        raise GateRefusal(
+            f"evaluate/evaluation.json: asked a teacher with digest {asked[0][:12]}, but train/train.json names "
+            f"{known.digest[:12]}; nothing was decided",
+            hint="lay the model beside the teacher that it was distilled from: burnish run RECIPE --resume",
+        )
+
+
+def paired(rows: pl.DataFrame, suite: str, before: Literal["base", "root"] | CompanionArm = "base") -> Pairs:
+    """The rows of one suite, those of `before` (the base's, unless another's are asked for) beside the tuned ones."""
     ours = rows.filter(pl.col("suite") == suite)
     base = ours.filter(pl.col("arm") == before)
     tuned = ours.filter(pl.col("arm") == "tuned")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from burnish.artefacts import Outcome, Root, RuleResult
 from burnish.gate.evidence import Evidence, Pairs, paired
+from burnish.gate.inheritance import judge_inheritance
 from burnish.gate.planted import judge_probe
 from burnish.gate.rates import RATE_RULES, Limits, judge_rates, nothing_measured
 from burnish.gate.root import about_root, since_root
@@ -30,7 +31,8 @@ class Judgement:
 def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement:
     """Judge the evidence, as this attempt (from 1; 0 spends nothing): the same always gives the same judgement."""
     kinds, root = _suites(evidence), evidence.evaluation.root
-    block_alpha = block_share(settings, set(kinds.values()), anchored=root is not None)
+    beside = len(evidence.evaluation.companions)
+    block_alpha = block_share(settings, set(kinds.values()), anchored=root is not None, companions=beside)
     results: list[RuleResult] = []
     for rule in RATE_RULES:
         names = [name for name, kind in kinds.items() if kind == rule.kind]
@@ -43,6 +45,7 @@ def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement
         if root:
             asked = {name: paired(evidence.rows, name, "root") for name in names if name in root.suites}
             results += judge_rates(since_root(rule), asked, limits)
+    results += judge_inheritance(settings, evidence, kinds, block_alpha, attempt)
     tasks = {name: paired(evidence.rows, name) for name, kind in kinds.items() if kind == "task"}
     directions = _directions(evidence, tasks)
     results += judge_tasks(tasks, directions, settings.min_task_gain, settings.alpha, block_alpha, attempt)
@@ -76,9 +79,12 @@ def _directions(evidence: Evidence, tasks: dict[str, Pairs]) -> dict[str, bool]:
     return {name: said.get(name, True) for name in tasks}
 
 
-def block_share(settings: GateSettings, kinds: Collection[str], *, anchored: bool = False) -> float:
-    """Each rule's share of `block_alpha`, where suites of these kinds are judged; `anchored`: from the root too."""
-    rules = sum(rule.kind in kinds for rule in RATE_RULES) * (2 if anchored else 1) + ("task" in kinds)
+def block_share(
+    settings: GateSettings, kinds: Collection[str], *, anchored: bool = False, companions: int = 0
+) -> float:
+    """Each rule's share of `block_alpha`, where suites of these kinds are judged; `anchored`: from the root too, and
+    beside so many `companions`."""
+    rules = sum(rule.kind in kinds for rule in RATE_RULES) * (1 + anchored + companions) + ("task" in kinds)
     return settings.block_alpha / max(1, rules)
 
 

@@ -60,13 +60,14 @@ def evidence_digests(settings: GateSettings, evidence: Evidence) -> dict[str, st
 
 def look(digests: Mapping[str, str], evaluation: Evaluation) -> str:
     """What makes two looks one attempt: all that decides is the same, which is weights, verdicts and demands (of a
-    decision's `digests`), suites, root, and what the trigger probe found. How long the evaluation took, or how much of
-    it came from a cache, makes no other look."""
+    decision's `digests`), suites, root, teacher and sibling, and what the trigger probe found. How long the evaluation
+    took, or how much of it came from a cache, makes no other look."""
     parts = {name: digests[name] for name in ("tuned", "base", "verdicts", "settings")}
     measured = evaluation.model_dump(
         mode="json", include={"suite_digests", "root", "probe"}, exclude={"probe": {"seconds", "details"}}
     )
-    return content_digest(parts, measured)
+    beside = [(companion.arm, companion.model.digest) for companion in evaluation.companions]
+    return content_digest(parts, measured, *([beside] if beside else []))
 
 
 def settings_of_recipe(text: str, where: str) -> GateSettings:

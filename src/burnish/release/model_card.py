@@ -10,14 +10,21 @@ from typing import Any
 import yaml
 
 from burnish import __version__
-from burnish.artefacts import ModelIdentity, RuleResult, SuiteResult
+from burnish.artefacts import Arm, ModelIdentity, RuleResult, SuiteResult
 from burnish.models.base_form import BaseForm
 from burnish.models.builtin import builtin_of
 from burnish.release.markdown import Raw, escaped, rendered
 from burnish.release.proof import Proof
 from burnish.statement import Predicate, Waiver
 
-_ARMS = {"base": "base", "few_shot": "base, few-shot prompt", "tuned": "tuned", "root": "root"}
+_ARMS: dict[Arm, str] = {
+    "base": "base",
+    "few_shot": "base, few-shot prompt",
+    "tuned": "tuned",
+    "root": "root",
+    "teacher": "teacher",
+    "sibling": "instruct sibling",
+}
 
 
 @dataclass(frozen=True)
