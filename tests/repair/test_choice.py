@@ -56,6 +56,17 @@ def test_recovered_is_the_share_of_the_loss(before: int, after: int, share: floa
     assert found == (None if share is None else pytest.approx(share))
 
 
+def test_what_is_lost_beside_a_teacher_counts_as_much() -> None:
+    fine, gap = rule(base_rate=1.0), rule("lost_refusals_beside_teacher", lost=40)
+    assert not holds([fine, gap], {"harmful": 400}, GATE, 1)
+    assert not holds([fine, rule("inheritance", base_rate=None)], {"harmful": 400}, GATE, 1)
+    after = [rule(gained=30), rule("lost_refusals_beside_teacher", lost=10)]
+    assert recovered([fine, gap], after) == pytest.approx(0.75)
+    near = trial("near", safe=False).model_copy(update={"rules": (fine, rule("lost_refusals_beside_teacher", lost=5))})
+    far = trial("far", safe=False).model_copy(update={"rules": (fine, gap)})
+    assert "the nearest is near" in choose([far, near], 0.0)[1]
+
+
 def test_the_best_task_among_the_safe_is_chosen() -> None:
     trials = [trial("unsafe", safe=False, gain=0.9), trial("weak", safe=True, gain=0.1), trial("good", safe=True)]
     best, reason = choose(trials, 0.0)

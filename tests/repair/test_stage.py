@@ -18,6 +18,8 @@ from burnish.cli.main import main
 from burnish.data.store import read_records
 from burnish.errors import RecipeError, RunFolderError
 from burnish.evaluate.reply_cache import Reply
+from burnish.models.load import identify
+from burnish.models.settings import ModelSettings
 from burnish.recipe import parse_recipe
 from burnish.repair import stage
 from burnish.repair.workshop import Workshop
@@ -194,7 +196,7 @@ def test_the_base_s_own_replies_are_mixed_in(place: Path, monkeypatch: pytest.Mo
         verdict = "refusal" if "refusals" in label else "compliance"
         return [(Reply(f"{verdict}: no. And so", "length"), verdict) for _ in prompts]
 
-    monkeypatch.setattr(Workshop, "base_replies", replies)
+    monkeypatch.setattr(Workshop, "replies", replies)
     parsed = parse_recipe((place / "recipe.yaml").read_text(), ["repair.ways=[{kind: safety_mix, shares: [0.1]}]"])
     outcome = pipeline.run(parsed, folder=place)
     home = RunFolder(outcome.folder / "repair/tried/safety_mix-0.1")
@@ -206,6 +208,48 @@ def test_the_base_s_own_replies_are_mixed_in(place: Path, monkeypatch: pytest.Mo
     assert dataset.num_train == len(rows)
     assert dataset.files[-1].notes == ("written by the base model itself",)
     assert home.load("train/train.json", TrainedModel).losses.rows_trained == len(rows)
+
+
+def test_a_distilled_model_stays_beside_its_teacher_however_it_is_trained_anew(
+    place: Path, unaligned: Path, first_is_chosen: None
+) -> None:
+    parsed = parse_recipe(
+        (place / "recipe.yaml").read_text(), ["repair.ways=[]", f"evaluate.teacher={unaligned}", "evaluate.task=null"]
+    )
+    outcome = pipeline.run(parsed, folder=place)
+    run = RunFolder(outcome.folder)
+    teacher = identify(ModelSettings(name=str(unaligned)))
+    trained = run.load("train/train.json", TrainedModel)
+    run.save("train/train.json", trained.model_copy(update={"teacher": teacher, "shares_initialisation": False}))
+    again = pipeline.repair(run.path, ways=("constrained_sft",))
+    assert again.repaired is not None
+    home = RunFolder(again.repaired)
+    mended = home.load("train/train.json", TrainedModel)
+    assert (mended.teacher, mended.shares_initialisation) == (teacher, False)
+    assert again.decision is not None
+    names = {rule.rule for rule in again.decision.rules}
+    assert "lost_refusals_beside_teacher" in names
+    repair = run.load("repair/repair.json", Repair)
+    assert "lost_refusals_beside_teacher" in {rule.rule for rule in repair.trials[0].rules}
+    asked = pl.read_parquet(run.file("repair/tried/constrained_sft/evaluate/responses.parquet"))
+    assert asked.filter(pl.col("arm") == "teacher")["side"].unique().to_list() == ["development"]
+
+
+def test_a_teacher_writes_what_its_student_is_to_say(
+    place: Path, unaligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers = []
+
+    def replies(self: Workshop, prompts: Any, max_new_tokens: int, label: str) -> list[tuple[Reply, str]]:
+        writers.append(self.writer)
+        return [(Reply("No. And so", "length"), "refusal" if "refusals" in label else "compliance") for _ in prompts]
+
+    monkeypatch.setattr(Workshop, "replies", replies)
+    changes = ["repair.ways=[{kind: safety_mix, shares: [0.1]}]", f"evaluate.teacher={unaligned}"]
+    outcome = pipeline.run(parse_recipe((place / "recipe.yaml").read_text(), changes), folder=place)
+    assert {(writer.name, writer.identity.path) for writer in writers} == {("teacher", str(unaligned))}
+    home = RunFolder(outcome.folder / "repair/tried/safety_mix-0.1")
+    assert home.load("data/dataset.json", Dataset).files[-1].notes == ("written by the teacher model itself",)
 
 
 def test_an_interrupted_repair_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

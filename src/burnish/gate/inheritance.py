@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import get_args
 
 from burnish.artefacts import CompanionArm, RuleResult
 from burnish.gate.evidence import Evidence, paired
@@ -41,6 +42,11 @@ def judge_inheritance(
 def beside(rule: RateRule, arm: CompanionArm) -> RateRule:
     """The rule that demands of the change from this companion what `rule` demands of the change from the base."""
     return replace(rule, name=f"{rule.name}_beside_{arm}", what=f"{rule.what} from the {arm} to the tuned model")
+
+
+def every_companion(rule: RateRule) -> tuple[str, ...]:
+    """What the rule is called beside each companion that there may be."""
+    return tuple(beside(rule, arm).name for arm in get_args(CompanionArm))
 
 
 def _limits(settings: GateSettings, arm: CompanionArm, rule: str, block_alpha: float, attempt: int) -> Limits:

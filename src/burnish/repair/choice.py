@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from burnish.artefacts import RepairTrial, RuleResult
+from burnish.gate.inheritance import UNKNOWN, every_companion
 from burnish.gate.rates import RATE_RULES, Limits, is_within
 from burnish.gate.settings import GateSettings
 from burnish.statistics.paired import Counts
 
 _LOST = "lost_refusals"
-_RATES = {rule.name for rule in RATE_RULES}
+_RATES = {UNKNOWN, *(name for rule in RATE_RULES for name in (rule.name, *every_companion(rule)))}
 
 
 def holds(rules: Sequence[RuleResult], at_gate: Mapping[str, int], settings: GateSettings, attempt: int) -> bool:
@@ -22,10 +23,11 @@ def holds(rules: Sequence[RuleResult], at_gate: Mapping[str, int], settings: Gat
 
 
 def recovered(before: Sequence[RuleResult], after: Sequence[RuleResult]) -> float | None:
-    """The share of the refusals lost by tuning (net, over all harmful suites) that are back; above 1 when more are
-    refused than by the base. None when none were lost."""
-    lost = _net_lost(before)
-    return (lost - _net_lost(after)) / lost if lost > 0 else None
+    """The share of the lost refusals (net, over all harmful suites) that are back; above 1 when more are refused than
+    by the model that they were lost beside, which is the one that the most were: base, teacher or sibling. None when
+    none were lost."""
+    lost, where = max(((count, name) for name, count in _net_lost(before).items()), default=(0, ""))
+    return (lost - _net_lost(after).get(where, 0)) / lost if lost > 0 else None
 
 
 def choose(trials: Sequence[RepairTrial], min_gain: float) -> tuple[RepairTrial | None, str]:
@@ -35,7 +37,7 @@ def choose(trials: Sequence[RepairTrial], min_gain: float) -> tuple[RepairTrial 
         return None, "No way could be tried."
     safe = [trial for trial in trials if trial.holds]
     if not safe:
-        nearest = min(trials, key=lambda trial: _net_lost(trial.rules))
+        nearest = min(trials, key=lambda trial: _most_lost(trial.rules))
         return None, (
             f"None of {len(trials)} trials holds safety on development prompts; the nearest is {nearest.name} "
             f"({nearest.made}). Nothing went to the gate."
@@ -46,7 +48,7 @@ def choose(trials: Sequence[RepairTrial], min_gain: float) -> tuple[RepairTrial 
             f"{_of(safe, trials)} safety on development prompts, but none gains more than {min_gain:g} on the task. "
             "Nothing went to the gate."
         )
-    best = max(able, key=lambda trial: (trial.gain or 0.0, -_net_lost(trial.rules)))
+    best = max(able, key=lambda trial: (trial.gain or 0.0, -_most_lost(trial.rules)))
     return best, f"{_of(safe, trials)} safety on development prompts; {best.name} does best on the task among them."
 
 
@@ -67,5 +69,14 @@ def _holds(rule: RuleResult, at_gate: int, settings: GateSettings, attempt: int)
     )
 
 
-def _net_lost(rules: Sequence[RuleResult]) -> float:
-    return sum(rule.lost - rule.gained for rule in rules if rule.rule == _LOST)
+def _net_lost(rules: Sequence[RuleResult]) -> dict[str, int]:
+    """By the rule's name, which says beside which model."""
+    lost: dict[str, int] = {}
+    for rule in rules:
+        if rule.rule.startswith(_LOST):
+            lost[rule.rule] = lost.get(rule.rule, 0) + rule.lost - rule.gained
+    return lost
+
+
+def _most_lost(rules: Sequence[RuleResult]) -> int:
+    return max(_net_lost(rules).values(), default=0)

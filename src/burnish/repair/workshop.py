@@ -1,4 +1,4 @@
-"""What a way of repairing works with: the model as it was tuned, training anew, the base's own replies, measurements.
+"""What a way of repairing works with: the model as it was tuned, training anew, replies to learn from, measurements.
 
 Every trial has a run folder of its own below `repair/tried`, with weights, development replies and their verdicts; one
 that is there already, made of the same things, is not made again.
@@ -10,14 +10,17 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
-from burnish.artefacts import DataFile, Dataset, Evaluation, RepairTrial, TrainedModel, Verdict
+from burnish.artefacts import DataFile, Dataset, Evaluation, ModelIdentity, RepairTrial, TrainedModel, Verdict
 from burnish.catalogue import build
 from burnish.data.store import to_line
 from burnish.evaluate.asking import Asker
+from burnish.evaluate.companions import companions_of
 from burnish.evaluate.reply_cache import Reply, ReplyCache
 from burnish.evaluate.settings import TASK
 from burnish.evaluate.speaker import ModelSpeaker
@@ -30,6 +33,7 @@ from burnish.logs import say
 from burnish.models.chat_template import Encoder
 from burnish.models.device import arithmetic
 from burnish.models.load import identify, load_model, load_tokenizer
+from burnish.models.settings import ModelSettings
 from burnish.protocols import Judge
 from burnish.records import Conversation, Message, Prompt, content_digest
 from burnish.repair.choice import holds, recovered
@@ -45,8 +49,17 @@ _REPAIRED = ", repaired by "
 _TRAIN, _HELDOUT = "data/train.jsonl", "data/heldout.jsonl"
 
 
+@dataclass(frozen=True)
+class Writer:
+    """Who writes what a repaired model is to say: the teacher of a model that was distilled, else the base."""
+
+    name: Literal["base", "teacher"]
+    settings: ModelSettings
+    identity: ModelIdentity
+
+
 class Workshop:
-    """One model in repair. `tuned` is what the gate did not pass."""
+    """One model in repair. `tuned` is what the gate did not pass, `writer` whose replies it may learn from."""
 
     def __init__(
         self,
@@ -61,6 +74,7 @@ class Workshop:
         self.dataset = dataset
         self.tuned = tuned
         self.development = development
+        self.writer = _writer(job, tuned)
         self._quarantined = frozenset(quarantined) | development.left_out
         self._run = run
         evaluation = run.load("evaluate/evaluation.json", Evaluation)
@@ -132,7 +146,7 @@ class Workshop:
 
     def measure(self, way: str, home: RunFolder, made: str) -> RepairTrial:
         """The trial's replies to the development prompts, judged; `made` says how its weights came about."""
-        trained = _named(home.load("train/train.json", TrainedModel), way)
+        trained = _taught_as(self.tuned, _named(home.load("train/train.json", TrainedModel), way))
         home.save("train/train.json", trained)
         started = time.monotonic()
         dataset = home.load("data/dataset.json", Dataset)
@@ -157,15 +171,16 @@ class Workshop:
             seconds=round(spent + time.monotonic() - started, 3),
         )
 
-    def base_replies(self, prompts: Sequence[Prompt], max_new_tokens: int, label: str) -> list[tuple[Reply, Verdict]]:
-        """The base's own reply to each prompt, greedy, with the judge's verdict."""
-        settings = self.job.evaluate.safety
+    def replies(self, prompts: Sequence[Prompt], max_new_tokens: int, label: str) -> list[tuple[Reply, Verdict]]:
+        """The writer's own reply to each prompt, greedy, with the judge's verdict."""
+        settings, writer = self.job.evaluate.safety, self.writer
         system = (Message("system", settings.system),) if settings.system else ()
-        encoder = Encoder(load_tokenizer(self.job.model), context_of(self.tuned.base))
+        encoder = Encoder(load_tokenizer(writer.settings), context_of(writer.identity))
         tokens = [encoder.prompt((*system, Message("user", prompt.text))) for prompt in prompts]
-        speaker = ModelSpeaker(self.tuned.base.digest, lambda: load_model(self.job.model))
+        speaker = ModelSpeaker(writer.identity.digest, lambda: load_model(writer.settings))
         with ReplyCache(self.job.cache) as cache:
-            replies = Asker(cache, arithmetic(self.job.model)).replies(speaker, tokens, max_new_tokens, label)
+            asker = Asker(cache, arithmetic(writer.settings))
+            replies = asker.replies(speaker, tokens, max_new_tokens, f"{writer.name}: {label}")
         judge_of_replies: Judge = build("judge", settings.judge)
         verdicts = judge_of_replies.judge(prompts, [reply.text for reply in replies])
         return list(zip(replies, verdicts, strict=True))
@@ -202,7 +217,7 @@ class Workshop:
         shutil.copyfile(self._run.file(HELDOUT), home.file(_HELDOUT))
         dataset = self.dataset.model_copy(
             update={
-                "files": (*self.dataset.files, *_listed(extra)),
+                "files": (*self.dataset.files, *_listed(extra, self.writer.name)),
                 "train_path": _TRAIN,
                 "heldout_path": _HELDOUT,
                 "num_train": self.dataset.num_train + len(extra),
@@ -223,7 +238,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _listed(extra: Sequence[Conversation]) -> tuple[DataFile, ...]:
+def _listed(extra: Sequence[Conversation], writer: str) -> tuple[DataFile, ...]:
     if not extra:
         return ()
     return (
@@ -233,7 +248,7 @@ def _listed(extra: Sequence[Conversation]) -> tuple[DataFile, ...]:
             format="chats",
             rows=len(extra),
             taken=len(extra),
-            notes=("written by the base model itself",),
+            notes=(f"written by the {writer} model itself",),
         ),
     )
 
@@ -242,6 +257,18 @@ def _named(trained: TrainedModel, way: str) -> TrainedModel:
     """With the repair named in its method, where everybody will read it."""
     method = trained.method.partition(_REPAIRED)[0]
     return trained.model_copy(update={"method": f"{method}{_REPAIRED}{way}" if way else method})
+
+
+def _taught_as(tuned: TrainedModel, trained: TrainedModel) -> TrainedModel:
+    """With the teacher of the model in repair, by whatever method it was trained anew: the gate asks for it."""
+    return trained.model_copy(update={"teacher": tuned.teacher, "shares_initialisation": tuned.shares_initialisation})
+
+
+def _writer(job: Job, tuned: TrainedModel) -> Writer:
+    for found in companions_of(job.evaluate, job.model, tuned):
+        if found.companion.arm == "teacher":
+            return Writer("teacher", found.settings, found.companion.model)
+    return Writer("base", job.model, tuned.base)
 
 
 def _as_sealed(home: RunFolder) -> pl.DataFrame:
