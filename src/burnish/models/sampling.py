@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
+from burnish.models.kernels.rows import likeliest
 from burnish.records import content_digest
 
 _LIKELY = 1024
@@ -31,7 +32,7 @@ def next_tokens(
     Source: nucleus sampling, Holtzman et al. 2020 (arXiv:1904.09751), section 3.1.
     """
     if temperature == 0 or draws_N is None:
-        return logits_NV.max(-1).indices
+        return likeliest(logits_NV)
     shares_NV = torch.softmax(logits_NV.float() / temperature, -1)
     draws_N1 = draws_N.to(shares_NV.device, shares_NV.dtype)[:, None]
     if top_p >= 1:

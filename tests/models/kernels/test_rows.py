@@ -120,3 +120,13 @@ def test_what_is_not_a_number_stays_so(dtype: torch.dtype) -> None:
     out = torch.empty(1, 4, dtype=dtype)
     rows.gated(torch.cat((gate, torch.ones(1, 4)), dim=1).to(dtype), out)
     assert out[0, [0, 2, 3]].tolist() == pytest.approx([float("nan"), 200.0, 0.0], nan_ok=True)
+
+
+def test_the_likeliest_is_the_first_of_the_largest() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(7, 1003)
+    logits[1, 1002], logits[2, 0] = 9.0, 9.0
+    logits[3, [5, 700]] = 9.0
+    logits[4] = float("-inf")
+    for each in (logits, logits.double(), logits[:, ::2]):
+        assert rows.likeliest(each).tolist() == [one.tolist().index(max(one.tolist())) for one in each]

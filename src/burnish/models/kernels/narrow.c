@@ -3,13 +3,13 @@
  *
  * W (outputs, inputs), both whole numbers of BLOCK, is laid out as blocks of BLOCK outputs, in them steps of BLOCK
  * inputs, in them two tiles of 16 outputs each, in them pairs of inputs: [outputs / 32][inputs / 32][2][16][16][2].
- * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18, for tiles.
  */
 #define _GNU_SOURCE
+#include "amx.h"
 #include "bfloat16.h"
 #include "tiles.h"
 
-enum { TILE_SIDE = 16, BLOCK = 32, ROWS_AT_ONCE = 128 };
+enum { BLOCK = 32, ROWS_AT_ONCE = 128 };
 
 /* From a weight as it is, (outputs, inputs) float32. */
 void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t inputs, int threads) {
@@ -27,31 +27,15 @@ void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t i
         }
 }
 
-#if defined(__AMX_BF16__) && defined(__linux__)
-#include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+int has_narrow(void) { return may_use_tiles(); }
 
-/* Whether the system lets this process use the tiles; asked for once. */
-int has_narrow(void) {
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
-    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-}
-
-/* Tiles 0 to 3 are sums of two times two tiles, 4 and 5 rows of x, 6 and 7 of W; a tile without rows isn't used. */
+#ifdef HAS_AMX
+/* Tiles 0 to 3 are sums of two times two tiles, 4 and 5 rows of x, 6 and 7 of W. */
 static void configure(int64_t first, int64_t second) {
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } shape = {.palette = 1};
-    uint8_t rows[8] = {(uint8_t)first,  (uint8_t)first,  (uint8_t)second, (uint8_t)second,
-                       (uint8_t)first, (uint8_t)second, TILE_SIDE,       TILE_SIDE};
-    for (int t = 0; t < 8; t++) {
-        shape.rows[t] = rows[t];
-        shape.bytes[t] = rows[t] ? 64 : 0;
-    }
-    _tile_loadconfig(&shape);
+    uint8_t one = (uint8_t)first, two = (uint8_t)second;
+    const uint8_t rows[NUM_TILES] = {one, one, two, two, one, two, TILE_SIDE, TILE_SIDE};
+    const uint16_t bytes[NUM_TILES] = {64, 64, 64, 64, 64, 64, 64, 64};
+    set_tiles(rows, bytes);
 }
 
 /* Sums of up to 32 rows and 32 outputs. */
@@ -103,15 +87,13 @@ static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bia
                     if (wide)
                         memcpy(wide + place, own, BLOCK * sizeof(float));
                     else
-                        for (int64_t i = 0; i < BLOCK; i++) narrow[place + i] = rounded(own[i]);
+                        round_32(own, narrow + place);
                 }
             }
         _tile_release();
     }
 }
 #else
-int has_narrow(void) { return 0; }
-
 static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bias, float *wide, bfloat16 *narrow,
                           int64_t rows, int64_t inputs, int64_t outputs, int64_t ld_x, int threads) {
     (void)x, (void)w, (void)bias, (void)wide, (void)narrow, (void)rows, (void)inputs, (void)outputs, (void)ld_x;

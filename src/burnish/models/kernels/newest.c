@@ -6,6 +6,9 @@
 #include "bfloat16.h"
 #include "tiles.h"
 
+/* How many places of a slot are fetched ahead; those of one slot's end are the next one's beginning. */
+enum { AHEAD = 16 };
+
 typedef float half_lane __attribute__((vector_size(LANE / 2 * sizeof(float)), aligned(4)));
 typedef uint16_t short_lane __attribute__((vector_size(LANE * sizeof(uint16_t)), aligned(2)));
 typedef uint32_t whole_lane __attribute__((vector_size(LANE * sizeof(uint32_t)), aligned(4)));

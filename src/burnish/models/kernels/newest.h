@@ -2,12 +2,20 @@
  * its version of f, GET and PUT are from and to float.
  */
 
+/* Have these numbers brought near, since they will be wanted soon. */
+static inline void NAME(fetch)(const E *from, int64_t count) {
+    for (const char *line = (const char *)from; line < (const char *)(from + count); line += 64) __builtin_prefetch(line);
+}
+
 /* Scores of `count` heads, a constant, over the places seen; those of a head are `apart` numbers from the next one's. */
-static inline __attribute__((always_inline)) void NAME(score)(const float *q, const E *k, float *scores, int64_t seen,
-                                                              int64_t size, int64_t apart, float scale, int count) {
+static inline __attribute__((always_inline)) void NAME(score)(const float *q, const E *k, const E *v, float *scores,
+                                                              int64_t seen, int64_t size, int64_t apart, float scale,
+                                                              int count) {
     int64_t p = 0;
     for (; p + 2 <= seen; p += 2) {
         lane sums[2][4] = {{{0}}};
+        NAME(fetch)(k + (p + AHEAD) * size, 2 * size);
+        NAME(fetch)(v + p * size, 2 * size);
         const E *one = k + p * size, *two = one + size;
         for (int64_t i = 0; i < size; i += LANE) {
             lane first = NAME(lane_of)(one + i), second = NAME(lane_of)(two + i);
@@ -48,7 +56,7 @@ static inline __attribute__((always_inline)) void NAME(gather_seen)(const float 
 static inline __attribute__((always_inline)) void NAME(see)(const float *q, const E *k, const E *v, float *o,
                                                             float *scores, int64_t seen, int64_t size, int64_t apart,
                                                             float scale, int count) {
-    NAME(score)(q, k, scores, seen, size, apart, scale, count);
+    NAME(score)(q, k, v, scores, seen, size, apart, scale, count);
     for (int h = 0; h < count; h++) softmax(scores + h * apart, seen);
     int64_t i = 0;
     for (; i + 4 * LANE <= size; i += 4 * LANE) NAME(gather_seen)(scores, v + i, o + i, seen, size, apart, count, 4);
@@ -77,7 +85,7 @@ void NAME(attend_newest)(const E *heads_of, const float *cosine, const float *si
                          float scale, float query_epsilon, float key_epsilon, int64_t rows, int64_t heads, int64_t groups,
                          int64_t size, int64_t places, int64_t window, int64_t ld_heads, int64_t ld_out, int threads) {
     int64_t shared = heads / groups, room = 4 * places + (2 * shared + 1) * size;
-    _Pragma("omp parallel for schedule(dynamic, 2) num_threads(threads)") for (int64_t unit = 0; unit < rows * groups;
+    _Pragma("omp parallel for schedule(dynamic, 6) num_threads(threads)") for (int64_t unit = 0; unit < rows * groups;
                                                                                unit++) {
         int64_t r = unit / groups, g = unit % groups, length = lengths[r];
         int64_t first = length > window ? length - window : 0, seen = length - first;
@@ -97,6 +105,7 @@ void NAME(attend_newest)(const E *heads_of, const float *cosine, const float *si
         turn_head(key, key_norm, key_epsilon, c, s, size);
         for (int64_t i = 0; i < size; i++) k[(length - 1) * size + i] = PUT(key[i]);
         memcpy(v + (length - 1) * size, new_value, (size_t)size * sizeof(E));
+        if (unit + 1 < rows * groups) NAME(fetch)(k + places * size, AHEAD * size);
         NAME(see_all)(q, k + first * size, v + first * size, o, scores, seen, shared, size, places, scale);
         E *to = out + r * ld_out + g * shared * size;
         for (int64_t i = 0; i < shared * size; i++) to[i] = PUT(o[i]);

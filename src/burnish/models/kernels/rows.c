@@ -24,3 +24,14 @@ static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 #define GET(x) widened(x)
 #define PUT(x) rounded(x)
 #include "chains.h"
+
+/* The first place of each row's largest number; 0 where nothing is larger than what isn't a number. */
+void likeliest(const float *logits, int64_t *ids, int64_t rows, int64_t width, int threads) {
+    ROWS for (int64_t r = 0; r < rows; r++) {
+        const float *row = logits + r * width;
+        float top = largest(row, width);
+        int64_t at = 0;
+        while (at < width && row[at] != top) at++;
+        ids[r] = at < width ? at : 0;
+    }
+}

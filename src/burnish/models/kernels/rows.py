@@ -171,6 +171,16 @@ def target_slopes(logits_NV: torch.Tensor, targets_N: torch.Tensor, slopes_NV: t
     return logprobs_N
 
 
+def likeliest(logits_NV: torch.Tensor) -> torch.Tensor:
+    """The first of each row's largest logits, (N,) int64."""
+    fits = logits_NV.dtype == torch.float32 and logits_NV.device.type == "cpu" and logits_NV.is_contiguous()
+    if not fits or kernels() is None:
+        return logits_NV.max(-1).indices
+    ids_N = torch.empty(len(logits_NV), dtype=torch.int64)
+    call("likeliest", (logits_NV, ids_N), (), tuple(logits_NV.shape))
+    return ids_N
+
+
 def _of(tensor: torch.Tensor, name: str) -> str:
     """The kernel's version for the type of a product's side."""
     return f"{name}_{'bfloat16' if tensor.dtype == torch.bfloat16 else 'float32'}"
