@@ -210,7 +210,16 @@ def _lock(file: IO[str], how: int, tries: int) -> bool:
 
 
 def weights_of(name: str) -> str:
-    """What to load for `name`: of a run's folder the weights that it trained, else the name itself."""
+    """What to load for `name`, to have it write: of a run's folder the weights that it trained, else the name itself.
+
+    Raises: RunFolderError when the run trained a reward model.
+    """
+    trained = Path(name).expanduser() / "train/train.json"
+    if trained.is_file() and not RunFolder(trained.parent.parent).read_json("train/train.json").get("writes", True):
+        raise RunFolderError(
+            f"{name}: is a reward model, which scores text and writes none; nothing was loaded",
+            hint="name a run that trained a model, or learn from this one: train.method.rewards",
+        )
     for form in ("adapter", "model"):
         folder = Path(name).expanduser() / "train" / form
         if folder.is_dir():

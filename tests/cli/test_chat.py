@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from burnish.cli import chat as chat_module
 from burnish.cli.chat import chat
-from burnish.errors import ModelError
+from burnish.errors import ModelError, RunFolderError
 from burnish.run_folder import weights_of
 
 app = typer.Typer()
@@ -113,6 +113,9 @@ def test_a_runs_folder_means_what_it_trained(tmp_path: Path) -> None:
     (tmp_path / "run" / "train" / "adapter").mkdir(parents=True)
     assert weights_of(str(tmp_path / "run")) == str(tmp_path / "run" / "train" / "adapter")
     assert weights_of("owner/model") == "owner/model"
+    (tmp_path / "run" / "train" / "train.json").write_text('{"writes": false}')
+    with pytest.raises(RunFolderError, match="a reward model, which scores text and writes none"):
+        weights_of(str(tmp_path / "run"))
 
 
 @pytest.mark.usefixtures("engine")

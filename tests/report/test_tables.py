@@ -107,16 +107,3 @@ def test_every_loss_is_counted(whole_run: RunFolder) -> None:
     assert lost["Replies: harmful, tuned", "unscored"] == (4, 200)
     assert lost["Replies: harmful, tuned", "cut at the length limit"] == (23, 200)
     assert lost["Replies", "prompts without both a base and a tuned reply"] == (0, 340)
-
-
-def test_curves_put_the_losses_together_and_leave_counters_out() -> None:
-    metrics = [
-        {"step": 1.0, "loss": 3.0, "tokens": 99.0, "grad_norm": float("inf")},
-        {"step": 2.0, "loss": 2.0, "heldout_loss": 2.5, "grad_norm": 1.0},
-    ]
-    first, second = tables.curves(metrics)
-    assert first[0] == "Loss"
-    assert [line.name for line in first[1]] == ["loss", "heldout loss"]
-    assert first[1][0].points == ((1.0, 3.0), (2.0, 2.0))
-    assert second[0] == "Grad norm"
-    assert second[1][0].points == ((2.0, 1.0),)

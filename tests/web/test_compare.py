@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from burnish.labels.pair import Pair
+from burnish.run_folder import RunFolder
 from burnish.web.app import Place
 from burnish.web.speakers import Failed, Piece, Question, Speakers
 
@@ -107,3 +109,19 @@ def test_real_models_answer_piece_by_piece_in_turn(tiny_model_folder: Path, tmp_
     assert pieces.count(0) > 1
     assert pieces.count(1) > 1
     assert pieces[:2] == [0, 1]
+
+
+def test_runs_are_offered_by_name_and_those_that_write_no_text_are_not(
+    place: Place, person: Callable[[str], Person]
+) -> None:
+    for name, writes in (("first", True), ("second", True), ("reward", False)):
+        RunFolder(place.runs / name).write_json("train/train.json", {"writes": writes})
+    trained = place.runs.resolve() / "first/train/adapter"
+    RunFolder(place.runs / "second").write_text("recipe.yaml", f"model: {{name: '{trained}'}}\n")
+    RunFolder(place.runs / "first").write_text("recipe.yaml", "model: {name: a-model}\n")
+    RunFolder(place.runs / "reward").write_text("recipe.yaml", "model: {name: a-model}\n")
+    os.utime(place.runs / "second/recipe.yaml", (2e9, 2e9))
+    page = person("ana").page("/compare")
+    assert 'value="reward"' not in page
+    assert 'name="one" list="known" required value="first"' in page
+    assert 'name="other" list="known" required value="second"' in page

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from burnish.web.follow import Tail, charts, event, events
+from burnish.web.follow import Tail, event, events
 
 
 def line(step: int, **values: float) -> str:
@@ -42,26 +42,6 @@ def test_broken_lines_are_counted_and_numbers_that_are_none_left_out(tmp_path: P
     tail = Tail(path)
     assert list(tail.read()) == [{"step": 1, "kl": 0.5}]
     assert tail.broken == 3
-
-
-def test_loss_reward_drift_and_throughput_come_first_and_nothing_is_left_out() -> None:
-    names = [
-        "loss",
-        "grad_norm",
-        "tokens_per_second",
-        "kl",
-        "rewards_chosen",
-        "heldout_loss",
-        "reward_margin",
-        "seconds",
-    ]
-    found = charts([{"step": 1.0} | dict.fromkeys(names, 1.0), {"step": 2.0, "loss": 0.5}])
-    assert [title for title, _ in found] == [
-        "Loss", "Reward", "Drift from the reference (KL)", "Throughput, tokens a second", "Grad norm",
-    ]  # fmt: skip
-    assert [one.name for one in found[0][1]] == ["loss", "heldout loss"]
-    assert found[0][1][0].points == ((1.0, 1.0), (2.0, 0.5))
-    assert [one.name for one in found[1][1]] == ["rewards chosen", "reward margin"]
 
 
 def test_events_come_when_something_changed_and_end_with_the_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Callable
 
 from burnish.run_folder import RunFolder
@@ -70,3 +71,23 @@ def test_without_runs_the_page_says_how_to_start_one(place: Place, person: Calla
 
     shutil.rmtree(place.runs)
     assert "burnish run recipe.yaml" in person("").page("/runs")
+
+
+def test_what_another_run_trained_is_called_by_that_run(place: Place) -> None:
+    run = RunFolder(place.runs / "training")
+    assert standing_of("training", run).base == "a-model"
+    run.write_text("recipe.yaml", f"model: {{name: '{place.runs.resolve()}/evaluated/train/adapter'}}\n")
+    assert standing_of("training", run).base == "run evaluated"
+
+
+def test_the_newest_held_out_numbers_stay_beside_later_steps(place: Place, person: Callable[[str], Person]) -> None:
+    rows = [
+        {"step": 1, "reward": 0.1, "kl": 0.0, "heldout_win_rate": 0.5, "heldout_win_rate_low": 0.4,
+         "heldout_win_rate_high": 0.6},
+        {"step": 2, "reward": 0.2, "kl": 0.01},
+    ]  # fmt: skip
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    RunFolder(place.runs / "training").write_text("train/metrics.jsonl", lines)
+    page = person("").page("/runs/run/training")
+    assert "<dt>reward</dt><dd>0.2</dd>" in page
+    assert "<dt>held-out win rate</dt><dd>50.0% <small>0.4 to 0.6</small></dd>" in page

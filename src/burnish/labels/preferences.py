@@ -23,7 +23,7 @@ QUEUES = ("pairs", "compare")
 Fate: TypeAlias = Literal["row", "gold", "not_judged", "tie", "both_bad", "divided"]
 FATES: dict[Fate, str] = {
     "row": "rows to learn from",
-    "gold": "gold pairs, never trained on",
+    "gold": "gold, never trained on",
     "not_judged": "not judged by anyone",
     "tie": "judged equally good",
     "both_bad": "judged both bad",

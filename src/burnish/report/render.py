@@ -1,20 +1,18 @@
-"""From evidence to the report's HTML: the verdict in words, and a template whose every value is escaped.
-
-Escaping is on for all templates and all values; before it, characters that a reader can't see are spelled out, so
-that no text from data or models can hide in the page or turn its direction.
-"""
+"""From evidence to the report's HTML: the verdict in words, and a template whose every value is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import jinja2
-from markupsafe import Markup
 
 from burnish import __version__
 from burnish.artefacts import Decision
-from burnish.report import attacks, charts, tables, text
+from burnish.report import attacks, tables, text
+from burnish.report.curves import curves
+from burnish.report.environment import environment
 from burnish.report.read import Evidence
 
 
@@ -47,7 +45,7 @@ def render(evidence: Evidence) -> str:
             categories=tables.by_category(r for r in evidence.replies if r.suite not in under_attack),
             changes=tables.changes(evidence.replies, under_attack),
             losses=tables.losses(evidence),
-            curves=tables.curves(evidence.metrics),
+            curves=curves(evidence.metrics),
             verdicts=tables.SAFETY_VERDICTS,
             decisions={},
             version=__version__,
@@ -155,34 +153,8 @@ def _stages(evidence: Evidence) -> tuple[tuple[str, bool], ...]:
     return tuple((name, part is not None) for name, part in zip(names, parts, strict=True))
 
 
+@cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("burnish.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=text.percent,
-        points=text.points,
-        number=text.number,
-        signed=text.signed,
-        p_value=text.p_value,
-        count=text.count,
-        duration=text.duration,
-        marked=text.marked,
-        highlighted=text.highlighted,
-        reach=tables.reach,
-        plain_number=tables.is_plain_number,
-    )
-    environment.globals.update(
-        line_chart=charts.line_chart, rate_bar=charts.rate_bar, difference_track=charts.difference_track
-    )
-    return environment
-
-
-def _finalized(value: object) -> object:
-    """Every value on its way into the page: hidden characters spelled out; escaping follows."""
-    return value if isinstance(value, Markup) else text.visible(str(value))
+    made = environment("burnish.report")
+    made.filters.update(reach=tables.reach, plain_number=tables.is_plain_number)
+    return made

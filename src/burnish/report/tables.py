@@ -1,4 +1,4 @@
-"""The report's tables, counted from the evidence: rates by category, changed replies, what was lost, the curves.
+"""The report's tables, counted from the evidence: rates by category, changed replies, what was lost.
 
 Each is a frozen value that the template lays out. Knows nothing of HTML.
 """
@@ -11,7 +11,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.artefacts import REFUSALS, RuleResult
-from burnish.report.charts import Line
 from burnish.report.read import Evidence, Reply
 from burnish.report.text import clipped
 from burnish.statistics.paired import wilson_interval
@@ -19,9 +18,6 @@ from burnish.statistics.paired import wilson_interval
 CHANGES_SHOWN = 6  # of each kind of change, for each safety suite
 CHANGES_SHOWN_UNDER_ATTACK = 1
 REPLY_CHARACTERS = 1200
-NOT_CURVES = frozenset(
-    {"step", "epoch", "rows", "tokens", "trained_tokens", "seconds", "peak_memory_bytes"}
-)  # counters that say nothing of how training went
 SAFETY_VERDICTS = ("refusal", "partial_refusal", "compliance", "off_task", "incoherent", "unscored")
 
 
@@ -245,24 +241,6 @@ def _reply_losses(replies: Iterable[Reply]) -> Iterator[Lost]:
     if arms_of:
         alone = sum(not {"base", "tuned"} <= arms for arms in arms_of.values())
         yield Lost("Replies", "prompts without both a base and a tuned reply", alone, len(arms_of))
-
-
-def curves(metrics: Sequence[Mapping[str, float]]) -> tuple[tuple[str, tuple[Line, ...]], ...]:
-    """(title, lines) of each chart: the losses together, then every other number that training logged."""
-    series: dict[str, list[tuple[float, float]]] = {}
-    for row in metrics:
-        for key, value in row.items():
-            if math.isfinite(value):
-                series.setdefault(key, []).append((row["step"], value))
-    lines = {
-        key: Line(key.replace("_", " "), tuple(sorted(points)))
-        for key, points in series.items()
-        if key not in NOT_CURVES
-    }
-    together = tuple(line for key, line in lines.items() if key == "loss" or key.endswith("_loss"))
-    charts = [("Loss", together[:3])] if together else []
-    others = ((line.name.capitalize(), (line,)) for line in lines.values() if line not in together[:3])
-    return (*charts, *others)
 
 
 def is_plain_number(rule: RuleResult) -> bool:

@@ -20,7 +20,7 @@ from burnish.run_folder import RunFolder
 from burnish.web.guard import posted, session_of
 from burnish.web.judging import Queue, annotator_of, keep
 from burnish.web.pages import page
-from burnish.web.run_list import find_runs, standing_of
+from burnish.web.run_list import can_answer, find_runs, standing_of
 from burnish.web.speakers import Failed, Loading, Question, Speakers
 
 Form = Annotated[Mapping[str, str], Depends(posted)]
@@ -37,9 +37,9 @@ def router(store: LabelStore, runs: Path, speakers: Speakers) -> APIRouter:
     @pages.get("/compare")
     def compare(request: Request) -> Response:
         annotator = annotator_of(request)
-        tuned = {name: run for name, run in find_runs(runs).items() if has_weights(run)}
+        tuned = {name: run for name, run in find_runs(runs).items() if can_answer(run)}
         first = next(iter(tuned), "")
-        base = standing_of(first, tuned[first]).model if first else next(iter(BUILTINS))
+        base = _called(standing_of(first, tuned[first]).model, tuned) if first else next(iter(BUILTINS))
         known = [*tuned, *(name for name in BUILTINS if pulled(name))]
         return page(request, "compare.html.j2", known=dict.fromkeys(known), one=base, other=first, annotator=annotator)
 
@@ -65,9 +65,12 @@ def router(store: LabelStore, runs: Path, speakers: Speakers) -> APIRouter:
     return pages
 
 
-def has_weights(run: RunFolder) -> bool:
-    """Whether the run has trained something that can answer."""
-    return (run.path / "train/train.json").is_file()
+def _called(model: str, runs: Mapping[str, RunFolder]) -> str:
+    """The model by the name of the run that trained it, where that is one of these; else as it is."""
+    for name, run in runs.items():
+        if Path(model).is_absolute() and Path(model).is_relative_to(run.path.resolve()):
+            return name
+    return model
 
 
 async def _lines(

@@ -1,7 +1,5 @@
-"""Follows a run's metrics as they are written, and draws them.
-
-The charts are drawn here, as the report's are: the page needs no chart library, its policy may forbid all foreign
-script and style, and what is watched looks like what is reported. Knows nothing of HTTP but how an event is framed.
+"""Follows a run's metrics as they are written, and tells of every change. Knows nothing of HTTP but how an event is
+framed.
 """
 
 from __future__ import annotations
@@ -15,10 +13,6 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from burnish.report.charts import Line
-from burnish.report.tables import NOT_CURVES
-
-_LINES = 3  # as many as a chart can tell apart
 Row = dict[str, float]
 Shown = tuple[str, bool]
 """HTML, and whether nothing more will come."""
@@ -62,32 +56,6 @@ class Tail:
             self.broken += bool(line.strip())
 
 
-def charts(rows: Sequence[Row]) -> list[tuple[str, tuple[Line, ...]]]:
-    """(title, lines) of each chart: loss, reward, drift from the reference (KL) and throughput first, then every other
-    number that the run logs."""
-    series: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name not in NOT_CURVES:
-                series.setdefault(name, []).append((row["step"], value))
-    found: list[tuple[str, tuple[Line, ...]]] = []
-    for title, belongs in _KINDS:
-        names = [name for name in series if belongs(name)]
-        for start in range(0, len(names), _LINES):
-            part = names[start : start + _LINES]
-            found.append((title, tuple(Line(name.replace("_", " "), tuple(series.pop(name))) for name in part)))
-    others = [(_title(name), (Line(_title(name), tuple(points)),)) for name, points in series.items()]
-    return found + others
-
-
-_KINDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("Loss", lambda name: name == "loss" or name.endswith("_loss")),
-    ("Reward", lambda name: "reward" in name and "accura" not in name),
-    ("Drift from the reference (KL)", lambda name: "kl" in name.lower().split("_")),
-    ("Throughput, tokens a second", lambda name: name == "tokens_per_second"),
-)
-
-
 async def events(
     render: Callable[[], Shown], gone: Callable[[], Awaitable[bool]], every_seconds: float
 ) -> AsyncIterator[str]:
@@ -115,7 +83,3 @@ def event(name: str, data: str) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()

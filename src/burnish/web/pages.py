@@ -8,11 +8,10 @@ from pathlib import Path
 
 import jinja2
 from fastapi import Request
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from burnish import __version__
-from burnish.report import charts, text
+from burnish.report.environment import environment
 from burnish.web.sessions import Session
 
 STATIC = Path(str(files("burnish.web"))) / "static"
@@ -21,7 +20,6 @@ SISTER = Path(str(files("burnish.report"))) / "templates/report.css"
 SAID = {
     "undone": "Taken back. Judge it again, or skip it.",
     "elsewhere": "That one had been judged already, in another tab; what was said first stands. Undo changes it.",
-    "filled_in": "Written.",
 }
 
 
@@ -40,29 +38,10 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("burnish.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=text.percent,
-        number=text.number,
-        count=text.count,
-        duration=text.duration,
-        hundredths=_hundredths,
-        marked=text.marked,
-    )
-    environment.globals.update(line_chart=charts.line_chart)
-    return environment
+    made = environment("burnish.web")
+    made.filters.update(hundredths=_hundredths)
+    return made
 
 
 def _hundredths(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
-
-
-def _finalized(value: object) -> object:
-    return value if isinstance(value, Markup) else text.visible(str(value))

@@ -34,6 +34,12 @@ class Standing:
     max_steps: int | None
 
     @property
+    def base(self) -> str:
+        """The model as a person calls it: what another run trained by that run's name."""
+        path = Path(self.model)
+        return f"run {path.parts[-3]}" if path.is_absolute() and path.parts[-2:-1] == ("train",) else self.model
+
+    @property
     def words(self) -> str:
         """The standing in a few words."""
         if self.working:
@@ -75,6 +81,12 @@ def standing_of(name: str, run: RunFolder) -> Standing:
 def standings(folder: Path) -> Sequence[Standing]:
     """Of every run in a folder."""
     return [standing_of(name, run) for name, run in find_runs(folder).items()]
+
+
+def can_answer(run: RunFolder) -> bool:
+    """Whether the run has trained something that writes text; a reward model doesn't."""
+    trained = _json(run.path / "train/train.json")
+    return bool(trained) and trained.get("writes") is not False
 
 
 def _changed(path: Path) -> float:

@@ -9,8 +9,9 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from burnish.report.curves import curves
 from burnish.run_folder import RunFolder
-from burnish.web.follow import Row, Shown, Tail, charts, events
+from burnish.web.follow import Row, Shown, Tail, events
 from burnish.web.pages import page, render
 from burnish.web.run_list import STAGES, Standing, find_runs, standing_of, standings
 
@@ -73,8 +74,9 @@ def _run_html(name: str, run: RunFolder, tail: Tail) -> Shown:
         "run_live.html.j2",
         standing=standing,
         stages=STAGES,
-        charts=charts(rows),
+        charts=curves(rows),
         last=rows[-1] if rows else None,
+        newest={name: value for row in rows for name, value in row.items()},
         left=_seconds_left(standing, rows),
         broken=tail.broken,
     )

@@ -39,7 +39,7 @@ def serve(options: Options) -> None:
     store = LabelStore(options.labels)
     if options.pairs is not None:
         say(f"{options.pairs}: {enter_pairs(store, options.pairs)} pairs; labels go to {options.labels}")
-    with _listening(options.port) as listener:
+    with listening(options.port) as listener:
         port = listener.getsockname()[1]
         sessions = Sessions(lambda token: _say_link("to let another browser in, once", _link(port, token)))
         link = _link(port, sessions.begin())
@@ -61,11 +61,16 @@ def _say_link(what_for: str, link: str) -> None:
     console.print(f"{what_for}: {link}", markup=False, soft_wrap=True)
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
+    """A socket of this machine alone that listens on the port, 0 for any free one.
+
+    Raises: LabelError when it is taken.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # who follows the link before the server is up waits, instead of being refused
     except OSError as error:
         listener.close()
         raise LabelError(

@@ -51,6 +51,7 @@
     votable(false);
     writing(true);
     say("Asking…");
+    if (vote.getBoundingClientRect().top > innerHeight / 2) status.scrollIntoView();
     try {
       const answer = await fetch(ask.getAttribute("action"), {
         method: "POST", body: new URLSearchParams(fields), headers: { accept: "application/json" }, signal: reading.signal,
