@@ -13,6 +13,7 @@ from burnish.web.app import Place
 
 from .conftest import CHROMIUM, served, write_training
 
+expect.set_options(timeout=30_000)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: make browser"),
@@ -33,7 +34,7 @@ def page(place: Place, chromium: Browser) -> Iterator[Page]:
     """A page that was let in, and whose console must stay empty: nothing runs into the page's own policy."""
     faults: list[str] = []
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)  # a machine at work on other things is slow, not wrong
     page = context.new_page()
     page.on(
         "console",
