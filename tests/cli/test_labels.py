@@ -46,7 +46,7 @@ def test_sample_label_export_init(tiny_model_folder: Path, tmp_path: Path, monke
         store.keep(Vote(item, "ana", 0, "second"))
     said = run("labels", "export")
     assert f"{len(pairs) - 1} rows to learn from" in said
-    assert "1 gold pairs" in said
+    assert "1 gold, never trained on" in said
     run("init", "preferences.jsonl", "--model", str(tiny_model_folder), "--output", "preferences.yaml")
     assert "method: dpo" in Path("preferences.yaml").read_text(encoding="utf-8")
 

@@ -33,12 +33,20 @@ def sample(
         str, typer.Option(help="Preference rows whose better side is known, to mix in.", show_default=False)
     ] = "",
     gold_rows: Annotated[int, typer.Option(min=1, help="How many of them.")] = 5,
+    doubt: Annotated[
+        str,
+        typer.Option(
+            help="A reward model's run: of four times as many pairs, keep those that it is least sure of.",
+            show_default=False,
+        ),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Make pairs to label: unlike prompts first, two answers each. Then: burnish ui PAIRS."""
     from burnish.data.convert import read_source
     from burnish.data.faults import Faults
     from burnish.data.settings import SourceSettings
+    from burnish.labels.doubt import reward_doubt
     from burnish.labels.pair import Pair, write_pairs
     from burnish.labels.sampling import Voice, gold_pairs, mixed, prompts_of, sample_pairs
     from burnish.recipe import load_recipe
@@ -61,7 +69,8 @@ def sample(
     second = chosen.model.made_into(Path(against)) if against else chosen.model
     other = against_temperature if against_temperature is not None else temperature if against else _SECOND_TEMPERATURE
     voices = (Voice(chosen.model, temperature, chosen.seed), Voice(second, other, chosen.seed + 1))
-    made = sample_pairs(asked, voices, pairs, max_new_tokens)
+    measure = reward_doubt(doubt, chosen.model) if doubt else None
+    made = sample_pairs(asked, voices, pairs, max_new_tokens, measure)
     count = write_pairs(to, mixed(made.pairs, list(itertools.islice(known, gold_rows))))
     for number, why in (
         (without, "rows have no prompt"),

@@ -21,7 +21,7 @@ from torch import nn
 from burnish.errors import ModelError
 from burnish.models.base_form import read_base_form
 from burnish.models.hub import quiet
-from burnish.models.load import LoadedModel, identify
+from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.logprobs import ScoredGroups, target_states
 from burnish.models.packing import Packed
 from burnish.models.seats import ValueHead, seated, value_head
@@ -78,6 +78,36 @@ def save_head(head: ValueHead, folder: Path) -> None:
     save_file({name: weight.detach().contiguous() for name, weight in head.named_parameters()}, folder / HEAD)
 
 
+def reward_model_folder(name: str) -> Path:
+    """The folder of a reward model's weights: `name` itself, or what the run of that folder trained.
+
+    Raises: ModelError when there is no reward model.
+    """
+    place = Path(name).expanduser()
+    for folder in (place, place / "train/adapter"):
+        if (folder / HEAD).is_file() and (folder / "adapter_config.json").is_file():
+            return folder
+    raise ModelError(
+        f"{name}: holds no {HEAD} beside an adapter, expected a reward model; nothing was done",
+        hint="train one with train.method: reward_model, and give its run folder",
+    )
+
+
+def load_reward_model(settings: ModelSettings) -> tuple[LoadedModel, ValueHead]:
+    """A reward model alone, its adapter merged into its base, and its head; `settings.name` is its folder.
+
+    Raises: ModelError when it can't be loaded.
+    """
+    folder = reward_model_folder(settings.name)
+    loaded = load_model(settings.made_into(folder))
+    head = value_head(loaded.model)
+    try:
+        head.load_state_dict(load_file(folder / HEAD))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{folder}/{HEAD}: can't be loaded ({error}); nothing was done") from error
+    return loaded, head.requires_grad_(False)
+
+
 def take_seat(module: nn.Module, loaded_base: str, folder: Path, adapter: str) -> RewardSeat:
     """Put the reward model in `folder` on the base weights of `module`, under the name `adapter` or one like it.
     `loaded_base` is what `base_key` says of them.
@@ -85,11 +115,7 @@ def take_seat(module: nn.Module, loaded_base: str, folder: Path, adapter: str) -
     Raises: ModelError when the folder holds no reward model, one that was trained on other weights than these, or the
     module has no adapter itself.
     """
-    if not (folder / HEAD).is_file() or not (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder}: holds no {HEAD} beside an adapter, expected a reward model; nothing was trained",
-            hint="train one with train.method: reward_model, and give its run folder",
-        )
+    folder = reward_model_folder(str(folder))
     if not isinstance(module, PeftModel):
         raise ModelError(
             f"{folder}: a reward model sits beside an adapter, but the policy's weights are trained themselves; "
