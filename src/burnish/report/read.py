@@ -58,6 +58,16 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """What a reasoning model thought before one reply, as it was judged: a line of `evaluate/traces.jsonl`."""
+
+    suite: str
+    prompt_id: str
+    arm: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedRow:
     """A row of a finding, as it is shown; hostile until escaped."""
 
@@ -91,6 +101,7 @@ class Evidence:
     faults: tuple[str, ...]
     reward_model: RewardModelReport | None = None
     answers: tuple[Compared, ...] = ()
+    thoughts: tuple[Thought, ...] = ()
 
 
 def read_evidence(run: RunFolder) -> Evidence:
@@ -128,6 +139,7 @@ def read_evidence(run: RunFolder) -> Evidence:
         faults=faults,
         reward_model=_load(run, "train/reward_model.json", RewardModelReport),
         answers=compared_answers(run.path / "train/samples.jsonl"),
+        thoughts=_thoughts(run.path / "evaluate/traces.jsonl") if evaluation else (),
     )
 
 
@@ -224,6 +236,16 @@ def _replies(path: Path) -> tuple[Reply, ...]:
     return tuple(
         Reply(score=row["score"], **{name: row[name] or "" for name in texts}) for row in table.iter_rows(named=True)
     )
+
+
+def _thoughts(path: Path) -> tuple[Thought, ...]:
+    try:
+        return tuple(Thought(**json.loads(line)) for line in _text(path).splitlines())
+    except (ValueError, TypeError) as error:
+        raise RunFolderError(
+            f"{path}: not the verdicts on an evaluation's thoughts ({error}); the report was not written",
+            hint="run the evaluation again",
+        ) from error
 
 
 def _is_stale(run: RunFolder, decision: Decision | None, evaluation: Evaluation | None) -> bool:

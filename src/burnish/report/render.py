@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,7 +10,7 @@ import jinja2
 
 from burnish import __version__
 from burnish.artefacts import Decision
-from burnish.report import attacks, tables, text
+from burnish.report import attacks, inheritance, tables, text
 from burnish.report.curves import curves
 from burnish.report.environment import environment
 from burnish.report.read import Evidence
@@ -42,6 +42,7 @@ def render(evidence: Evidence) -> str:
             rules=decision.rules if decision else (),
             results=[result for result in results if not result.attack],
             attacks=attacks.by_attack(results),
+            beside=_beside(evidence, under_attack),
             categories=tables.by_category(r for r in evidence.replies if r.suite not in under_attack),
             changes=tables.changes(evidence.replies, under_attack),
             losses=tables.losses(evidence),
@@ -51,6 +52,11 @@ def render(evidence: Evidence) -> str:
             version=__version__,
         )
     )
+
+
+def _beside(evidence: Evidence, under_attack: Container[str]) -> inheritance.Beside | None:
+    companions = evidence.evaluation.companions if evidence.evaluation else ()
+    return inheritance.beside(companions, evidence.replies, evidence.thoughts, under_attack)
 
 
 def render_audit(evidence: Evidence, decisions: Mapping[str, str]) -> str:
