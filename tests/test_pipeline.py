@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,35 @@ def test_a_changed_setting_redoes_its_stage_and_what_follows(place: Path, capsys
     said = capsys.readouterr().err
     assert "prepare: done already" in said
     assert "evaluate: done already" not in said
+
+
+def test_a_sibling_is_asked_and_asked_anew_when_its_files_change(
+    place: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sibling = shutil.copytree(tiny_model_folder, place / "sibling")
+    recipe = parse_recipe((place / "recipe.yaml").read_text(), [f"evaluate.sibling={sibling}"])
+    outcome = pipeline.run(recipe, folder=place)
+    assert outcome.decision is not None
+    assert "lost_refusals_beside_sibling" in {rule.rule for rule in outcome.decision.rules}
+    said = " ".join(capsys.readouterr().err.split())
+    assert "prompts that the sibling refused, the tuned model refuses" in said
+    assert exit_code("gate", str(outcome.folder)) in (10, 11)
+    capsys.readouterr()
+    pipeline.run(recipe, folder=place, resume=True)
+    assert "evaluate: done already" in capsys.readouterr().err
+    config = json.loads((sibling / "config.json").read_text())
+    (sibling / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.01}))
+    pipeline.run(recipe, folder=place, resume=True)
+    said = capsys.readouterr().err
+    assert "train: done already" in said
+    assert "evaluate: done already" not in said
+
+
+def test_a_missing_sibling_is_told_before_anything_long_begins(place: Path) -> None:
+    recipe = parse_recipe((place / "recipe.yaml").read_text(), ["evaluate.sibling=nowhere/at-all/there"])
+    with pytest.raises(ModelError, match="nowhere/at-all/there"):
+        pipeline.run(recipe, folder=place)
+    assert not (place / "runs/tiny/train").exists()
 
 
 def test_a_tuned_model_that_becomes_a_base_is_not_asked_again(place: Path) -> None:

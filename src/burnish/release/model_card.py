@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from burnish import __version__
-from burnish.artefacts import Arm, ModelIdentity, RuleResult, SuiteResult
+from burnish.artefacts import Arm, Companion, ModelIdentity, RuleResult, SuiteResult
 from burnish.models.base_form import BaseForm
 from burnish.models.builtin import builtin_of
 from burnish.release.markdown import Raw, escaped, rendered
@@ -49,6 +49,7 @@ def model_card(card: Card) -> str:
         trained=proof.evidence.trained,
         evaluation=proof.evidence.evaluation,
         base=base_name(card.base),
+        beside=[(_ARMS[one.arm], base_name(one.model), one.model.digest) for one in _companions(proof)],
         loadable="" if card.base.base else hub_id(card.base),
         opening=Raw(opening(predicate.waiver)),
         signing=predicate.signing,
@@ -58,6 +59,10 @@ def model_card(card: Card) -> str:
     )
     front = yaml.safe_dump(_front_matter(card), sort_keys=False, allow_unicode=False, width=100)
     return f"---\n{front}---\n\n{body}"
+
+
+def _companions(proof: Proof) -> tuple[Companion, ...]:
+    return proof.evidence.evaluation.companions
 
 
 def opening(waiver: Waiver | None) -> str:
