@@ -15,9 +15,11 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from burnish.settings import PluginSettings
 
-Family: TypeAlias = Literal["method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward"]
+Family: TypeAlias = Literal[
+    "method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward", "distillation"
+]
 
-DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal"}
+DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal", "distillation": "sequence"}
 CATALOGUE: dict[Family, dict[str, str]] = {
     "method": {
         "sft": "burnish.train.methods.sft:SFT",
@@ -30,6 +32,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "rloo": "burnish.train.methods.rloo:RLOO",
         "ppo": "burnish.train.methods.ppo:PPO",
         "reward_model": "burnish.train.methods.reward_model:RewardModel",
+        "distill": "burnish.train.methods.distill:Distill",
     },
     "adapter": {
         "full": "burnish.models.adapters.full:Full",
@@ -94,6 +97,11 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "function": "burnish.train.rewards.function:FunctionReward",
         "reward_model": "burnish.train.rewards.reward_model:RewardModelReward",
         "judge": "burnish.train.rewards.judge:JudgeReward",
+    },
+    "distillation": {
+        "sequence": "burnish.train.distillation.sequence:Sequences",
+        "logits": "burnish.train.distillation.logits:Logits",
+        "on_policy": "burnish.train.distillation.on_policy:OnPolicy",
     },
 }
 
@@ -161,3 +169,4 @@ MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
 TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]
 WaySettings = Annotated[SerializeAsAny[PluginSettings], _validator("repair")]
 RewardChoice = Annotated[SerializeAsAny[PluginSettings], _validator("reward")]
+DistillationSettings = Annotated[SerializeAsAny[PluginSettings], _validator("distillation")]

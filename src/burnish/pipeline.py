@@ -23,6 +23,7 @@ from burnish.artefacts import (
     Repair,
     TrainedModel,
 )
+from burnish.data.written import Writer
 from burnish.errors import RecipeError, RunFolderError
 from burnish.logs import say
 from burnish.models.settings import ModelSettings
@@ -176,13 +177,14 @@ class _Run:
 
         recipe = self._recipe
         inputs = [_input_digest(s.path, self._folder) for s in (*recipe.data.train, *recipe.data.heldout)]
+        writer = _writer(recipe)
         return self._stage(
             "prepare",
-            [recipe.data.model_dump(mode="json"), inputs],
+            [recipe.data.model_dump(mode="json"), inputs, *([writer.digest] if writer else [])],
             "data/dataset.json",
             Dataset,
             ("data/train.jsonl", "data/heldout.jsonl"),
-            lambda: prepare(recipe.data, self._home, self._folder, recipe.seed),
+            lambda: prepare(recipe.data, self._home, self._folder, recipe.seed, writer),
         )
 
     def _find_model(self) -> None:
@@ -334,6 +336,17 @@ class _Run:
 
         report = write_report(repaired or self._home)
         return Outcome(self._home.path, decision, released, report, repaired.path if repaired else None)
+
+
+def _writer(recipe: Recipe) -> Writer | None:
+    """The teacher, where a source's replies are its to write."""
+    if not any(source.replies == "teacher" for source in recipe.data.train):
+        return None
+    from burnish.data.local_writer import LocalWriter
+    from burnish.train.teaching import teacher_of
+
+    teacher = teacher_of(recipe.train.method, recipe.model)
+    return LocalWriter(teacher, recipe.data.writing, recipe.seed) if teacher else None
 
 
 def _input_digest(path: str, folder: Path) -> str:

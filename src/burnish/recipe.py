@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from burnish.audit.settings import AuditSettings
 from burnish.catalogue import PluginSettingsError
@@ -41,6 +41,17 @@ class Recipe(Settings):
     gate: GateSettings = Field(default_factory=GateSettings)
     repair: RepairSettings = Field(default_factory=RepairSettings)
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Recipe:
+        kind, asked = self.train.method.kind, [s.path for s in self.data.train if s.replies == "teacher"]
+        if asked and kind != "distill":
+            raise ValueError(f"data.train has replies: teacher ({asked[0]}), but train.method: {kind} has no teacher")
+        if any(source.replies == "teacher" for source in self.data.heldout):
+            raise ValueError("data.heldout has replies: teacher, but held-out rows keep their own replies")
+        if kind == "distill" and not getattr(self.train.method, "teacher", None) and self.model.layers is None:
+            raise ValueError("train.method: distill has no teacher, expected one, or model.layers: as many as are kept")
+        return self
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:

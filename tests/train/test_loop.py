@@ -19,12 +19,12 @@ from burnish.models.logprobs import ScoredGroups, token_logprobs
 from burnish.models.packing import Packed
 from burnish.train.batches import DataOrder, Rows
 from burnish.train.engine import Engine
+from burnish.train.known_targets import KnownTargets
 from burnish.train.loop import Work, accumulate, heldout, run_steps
 from burnish.train.method import Batch, Loss, Mean
 from burnish.train.methods.sft import SFT, SFTSettings
 from burnish.train.metrics_log import metrics_log, read_metrics
 from burnish.train.optimiser import make_optimiser, trained_weights
-from burnish.train.reference import ReferenceLogprobs
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.settings import TrainSettings, resolve
 from burnish.train.tracking import Trackers
@@ -52,7 +52,7 @@ def make_work(folder: Path, method: SFT = METHOD, **settings: object) -> Work:
             tokenizer=None,
             token_budget=resolved.token_budget,
             max_length=resolved.max_length,
-            known=ReferenceLogprobs(folder / "none", "key"),
+            known=KnownTargets(folder / "none", "key"),
         ),
         weights=weights,
         optimiser=make_optimiser(weights.values(), resolved.optimiser),

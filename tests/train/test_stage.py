@@ -95,8 +95,8 @@ def test_the_reference_is_computed_for_the_visited_rows_alone_and_used_again(
 def test_a_reference_that_was_cut_short_goes_on_to_the_same_numbers(
     tuned: Callable[..., TrainedModel], run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("burnish.train.engine.CHUNK", 3)
-    monkeypatch.setattr("burnish.train.reference._SAVE_EVERY_SECONDS", -1.0)
+    monkeypatch.setattr("burnish.train.known_targets.CHUNK", 3)
+    monkeypatch.setattr("burnish.train.known_targets._SAVE_EVERY_SECONDS", -1.0)
     settings: dict[str, object] = {"method": "kto", "max_steps": 2, "batch_size": 4}
     tuned(**settings)
     cut = RunFolder(tmp_path / "cut")

@@ -30,7 +30,8 @@ class SourceSettings(Settings):
     many, chosen by a hash of their content and the run's seed; None takes all. `columns`: the format's field name ->
     the file's own (prompt: utterance). `instruction`: text of the prompt, with {field} where a field of the row goes
     ({prompt}: the prompt as found). `heldout`: whether the held-out fraction is taken from this source too. `system`:
-    system prompt for rows that have none.
+    system prompt for rows that have none. `replies`: whose replies are trained on, the rows' "own" or those that the
+    "teacher" of train.method writes to their prompts; held-out rows keep their own.
     """
 
     path: str = Field(min_length=1)
@@ -40,6 +41,7 @@ class SourceSettings(Settings):
     instruction: str = ""
     heldout: bool = True
     system: str = ""
+    replies: Literal["own", "teacher"] = "own"
     config: str = ""
     split: str = ""
     revision: str = ""
@@ -65,15 +67,25 @@ def _as_sources(raw: object) -> object:
     return tuple({"path": item} if isinstance(item, str) else item for item in items)
 
 
+class WritingSettings(Settings):
+    """How a teacher writes. Replies that `max_new_tokens` cut off are left out, and counted. `temperature` 0 is greedy;
+    `top_p` matters above that."""
+
+    max_new_tokens: int = Field(default=256, ge=1)
+    temperature: float = Field(default=0.0, ge=0.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+
+
 Sources: TypeAlias = Annotated[tuple[SourceSettings, ...], BeforeValidator(_as_sources)]
 
 
 class DataSettings(Settings):
     """The data of a run. With `heldout` sources given, nothing is held out of `train`; otherwise `heldout_fraction` of
     it is, by a hash of the content. `on_bad_row`: "stop" reports all faults and ends; "skip" leaves such rows out and
-    counts them."""
+    counts them. `writing`: how the teacher writes the replies of sources with `replies: teacher`."""
 
     train: Annotated[Sources, Field(min_length=1)]
     heldout: Sources = ()
     heldout_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     on_bad_row: Literal["stop", "skip"] = "stop"
+    writing: WritingSettings = WritingSettings()

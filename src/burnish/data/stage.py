@@ -14,6 +14,7 @@ from burnish.data.faults import Faults
 from burnish.data.settings import DataSettings
 from burnish.data.split import is_held_out
 from burnish.data.store import to_line
+from burnish.data.written import LOG, Writer, replied
 from burnish.errors import DataError
 from burnish.logs import Bar, progress, say, warn
 from burnish.records import Conversation, PreferencePair, Record, Source
@@ -25,12 +26,14 @@ _KILOBYTE = 1000
 _STRIDE = 500
 
 
-def prepare(settings: DataSettings, run: RunFolder, folder: Path, seed: int) -> Dataset:
+def prepare(settings: DataSettings, run: RunFolder, folder: Path, seed: int, writer: Writer | None = None) -> Dataset:
     """Read all sources (relative paths from `folder`), write data/train.jsonl and data/heldout.jsonl, and
-    data/dataset.json last. Rows stream; `seed` only chooses among rows where a source takes some of them.
+    data/dataset.json last. Rows stream; `seed` only chooses among rows where a source takes some of them. `writer`
+    replies to the prompts of sources with `replies: teacher`; data/written.jsonl keeps what it writes, so that an
+    interrupted run goes on there.
 
     Raises: DataError when a source can't be read, rows have faults (unless they are to be skipped), kinds of rows are
-    mixed, or no row is left to train on. Nothing is written then.
+    mixed, or no row is left to train on; ModelError when the writer's model can't be had. Neither side is written then.
     """
     faults = Faults()
     train = [read_source(source, folder, faults, seed) for source in settings.train]
@@ -39,24 +42,31 @@ def prepare(settings: DataSettings, run: RunFolder, folder: Path, seed: int) -> 
     with ExitStack() as stack:
         train_file = stack.enter_context(_writing(run.file(TRAIN)))
         heldout_file = stack.enter_context(_writing(run.file(HELDOUT)))
-        bar = stack.enter_context(progress("Reading data (kB)", total))
-        writer = _Writer(train_file, heldout_file)
-        for reading in train:
-            fraction = 0.0 if settings.heldout or not reading.settings.heldout else settings.heldout_fraction
-            writer.write(_followed(reading, bar), fraction)
-        for reading in heldout:
-            writer.write(_followed(reading, bar), 1.0)
+        sides = _Sides(train_file, heldout_file)
+        asked: list[tuple[Reading, list[Record]]] = []
+        with progress("Reading data (kB)", total) as bar:
+            for reading in train:
+                fraction = 0.0 if settings.heldout or not reading.settings.heldout else settings.heldout_fraction
+                if reading.settings.replies == "teacher":
+                    asked.append((reading, []))
+                    sides.write(_held_out(_followed(reading, bar), fraction, asked[-1][1]), 1.0)
+                else:
+                    sides.write(_followed(reading, bar), fraction)
+            for reading in heldout:
+                sides.write(_followed(reading, bar), 1.0)
         if settings.on_bad_row == "stop":
             faults.stop("nothing was prepared")
-        if not writer.num_train:
+        for reading, records in asked:
+            sides.write(_replied(reading, records, writer, run.file(LOG)), 0.0)
+        if not sides.num_train:
             raise _nothing_to_train(settings, faults)
-    dataset = writer.dataset(tuple(reading.data_file() for reading in (*train, *heldout)))
+    dataset = sides.dataset(tuple(reading.data_file() for reading in (*train, *heldout)))
     run.save("data/dataset.json", dataset)
     _tell(dataset, faults)
     return dataset
 
 
-class _Writer:
+class _Sides:
     """Writes records to their side of the split, and counts and digests them."""
 
     def __init__(self, train: TextIO, heldout: TextIO) -> None:
@@ -108,6 +118,28 @@ class _Writer:
             )
 
 
+def _held_out(records: Iterable[Record], fraction: float, others: list[Record]) -> Iterator[Record]:
+    """The records that are held out; the others are put aside."""
+    for record in records:
+        if is_held_out(record.digest, fraction):
+            yield record
+        else:
+            others.append(record)
+
+
+def _replied(reading: Reading, records: list[Record], writer: Writer | None, log: Path) -> list[Conversation]:
+    """The records with the writer's replies; what came of them is noted with the source."""
+    if writer is None:
+        raise DataError(
+            f"{reading.settings.path}: replies is teacher, but there is no teacher; nothing was prepared",
+            hint="set train.method: distill with a teacher, or take replies out",
+        )
+    kept, left_out = replied(records, writer, log)
+    reading.notes.append(f"{len(kept):,} replies written by the teacher")
+    reading.notes += [f"{count:,} rows {reason} were left out" for reason, count in left_out.most_common()]
+    return kept
+
+
 def kind_of(record: Record) -> RecordKind:
     """The kind of a record."""
     if isinstance(record, Conversation):
@@ -141,6 +173,8 @@ def _nothing_to_train(settings: DataSettings, faults: Faults) -> DataError:
     if faults.total:
         source, fault = faults.first[0]
         why = f"all {faults.total:,} rows have faults, the first: {source}: {fault.message}"
+    elif any(source.replies == "teacher" for source in settings.train):
+        why = "the teacher wrote no reply that is whole, or all rows fell on the held-out side"
     else:
         why = f"all rows fell on the held-out side (heldout_fraction {settings.heldout_fraction})"
     return DataError(f"{names}: no row is left to train on: {why}; nothing was prepared", hint="add rows")

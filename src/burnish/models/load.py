@@ -29,6 +29,7 @@ from burnish.errors import ModelError
 from burnish.models import builtin, hub
 from burnish.models.base_form import BaseForm, read_base_form
 from burnish.models.device import pick_device, pick_dtype, pick_products
+from burnish.models.fewer_layers import write_with_layers
 from burnish.models.fingerprint import WEIGHTS, model_digest
 from burnish.models.settings import ModelSettings
 from burnish.models.vocabulary import add_tokens, extend
@@ -54,10 +55,13 @@ class LoadedModel:
 
 
 def resolve_folder(settings: ModelSettings, *, cache: Path | None = None) -> Path:
-    """The local folder that `settings.name` means; a built-in or a Hub model is fetched if need be.
+    """The local folder that `settings` mean; a built-in or a Hub model is fetched if need be, and a model with fewer
+    layers is made of it.
 
-    Raises: ModelError when there is no such model, or it can't be had.
+    Raises: ModelError when there is no such model, it can't be had, or hasn't as many layers.
     """
+    if settings.layers is not None:
+        return _with_fewer_layers(settings, settings.layers, cache)
     name = settings.name
     if name in builtin.BUILTINS:
         return builtin.pull(name, cache=cache)
@@ -164,7 +168,21 @@ def _identify(settings: ModelSettings, cache: Path | None, links_left: int) -> M
         digest = content_digest(digest, base.digest)
     if settings.add_tokens:
         digest = content_digest(digest, "add_tokens", list(settings.add_tokens))
-    return ModelIdentity(name=settings.name, path=str(folder), digest=digest, commit=_commit(folder), base=base)
+    name = settings.name if settings.layers is None else str(folder)
+    return ModelIdentity(name=name, path=str(folder), digest=digest, commit=_commit(folder), base=base)
+
+
+def _with_fewer_layers(settings: ModelSettings, count: int, cache: Path | None) -> Path:
+    """The folder of the model with that many of its layers, in the user's cache."""
+    whole = settings.whole()
+    identity = identify(whole, cache=cache)
+    known_by = content_digest(identity.digest, count, settings.dtype)[:12]
+    name = f"{Path(settings.name).name}-{count}-layers-{known_by}"
+    folder = (cache or builtin.cache_folder()) / name
+    if not folder.is_dir():
+        loaded = load_model(whole.model_copy(update={"device": "cpu"}), cache=cache)
+        write_with_layers(loaded.model, loaded.tokenizer, identity, count, folder)
+    return folder
 
 
 def _base_settings(settings: ModelSettings, folder: Path) -> ModelSettings:
@@ -178,7 +196,7 @@ def _base_settings(settings: ModelSettings, folder: Path) -> ModelSettings:
         )
     revision = config.get("revision") or "main"
     added = read_base_form(folder).add_tokens
-    changed = {"name": name, "revision": revision, "add_tokens": added}
+    changed = {"name": name, "revision": revision, "add_tokens": added, "layers": None}
     return ModelSettings.model_validate(settings.model_dump() | changed)
 
 

@@ -56,7 +56,8 @@ class ScoredGroups:
     """`logprobs_T` (fp32, with a gradient where the model has one) and `weights_T` (fp32, never 0) of the targets of
     all completions laid end to end; `completion_T` says whose each is, `group_of_completion_C` the group of each
     completion. `values_T` is the value head's estimate before each target, where there is a value head; `scores_C` a
-    reward model's score of each completion. `per_target` (T, ...) and `per_completion` (C, ...) hold whatever numbers a
+    reward model's score of each completion; `read_T` (T, ...) what the method's own reading kept of the distribution at
+    each target (`distributions`). `per_target` (T, ...) and `per_completion` (C, ...) hold whatever numbers a
     method laid beside its groups, by name."""
 
     logprobs_T: torch.Tensor
@@ -66,6 +67,7 @@ class ScoredGroups:
     group_of_completion_C: torch.Tensor
     values_T: torch.Tensor | None = None
     scores_C: torch.Tensor | None = None
+    read_T: torch.Tensor | None = None
     per_target: Mapping[str, torch.Tensor] = field(default_factory=dict)
     per_completion: Mapping[str, torch.Tensor] = field(default_factory=dict)
 

@@ -23,6 +23,9 @@ class ModelSettings(Settings):
     `add_tokens` are texts that become tokens of their own, such as "<tool>": added to the vocabulary where it lacks
     them, and trained with the adapter.
 
+    `layers` makes a smaller model of it: that many of its layers, evenly spaced, the first and the last among them,
+    which is a student to start from and not yet a model to talk to.
+
     A recipe may give the name alone. `revision` is a branch, tag or commit and matters for Hub ids only.
     `dtype` is the type that weights are held in; `products` the precision in which a CPU multiplies float32 ones.
     `allow_pickle` and `trust_remote_code` let a model's files run code on this machine; they take nothing but a
@@ -35,6 +38,7 @@ class ModelSettings(Settings):
     products: Products = "auto"
     device: str = "auto"
     add_tokens: tuple[str, ...] = ()
+    layers: int | None = Field(default=None, ge=2)
     allow_pickle: StrictBool = False
     trust_remote_code: StrictBool = False
 
@@ -69,4 +73,8 @@ class ModelSettings(Settings):
 
     def made_into(self, folder: Path) -> ModelSettings:
         """The same settings for a model that was made of this one, in `folder`, where its vocabulary is complete."""
-        return self.model_copy(update={"name": str(folder), "revision": "main", "add_tokens": ()})
+        return self.model_copy(update={"name": str(folder), "revision": "main", "add_tokens": (), "layers": None})
+
+    def whole(self) -> ModelSettings:
+        """The same model with all of its layers, and its own vocabulary."""
+        return self.model_copy(update={"layers": None, "add_tokens": ()})

@@ -7,8 +7,7 @@ Axes: T targets of all groups laid end to end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,25 +15,24 @@ import torch
 from torch import nn
 
 from burnish.errors import TrainError
-from burnish.logs import Bar, progress, say
+from burnish.logs import Bar
 from burnish.models import seats
-from burnish.models.device import autocast
 from burnish.models.generate import Generated, GenerationSettings, generate
 from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import token_logprobs
-from burnish.models.packing import Packed, arrange, lay_out
+from burnish.models.packing import Packed
 from burnish.models.seats import ValueHead, target_values
 from burnish.train.batches import step_seed
-from burnish.train.reference import CHUNK, ReferenceLogprobs
-
-_ROOM_WITHOUT_A_GRAPH = 4
+from burnish.train.known_targets import KnownTargets
+from burnish.train.reading import ROOM_WITHOUT_A_GRAPH, read_rows
+from burnish.train.teacher import Teacher
 
 
 @dataclass(frozen=True, eq=False)
 class Engine:
     """One model in its seats. `dtype` is the type of matrix products, `token_budget` training's, `max_length` the most
     tokens of a prompt with its completion; `known` holds the reference's log-probabilities as far as computed; `base`
-    is what the base weights are known by."""
+    is what the base weights are known by. `teacher` is another model that the method learns from."""
 
     module: nn.Module
     device: torch.device
@@ -42,11 +40,12 @@ class Engine:
     tokenizer: Any
     token_budget: int
     max_length: int
-    known: ReferenceLogprobs
+    known: KnownTargets
     value_head: ValueHead | None = None
     score_head: ValueHead | None = None
     seed: int = 0
     base: str = ""
+    teacher: Teacher | None = None
 
     def logprobs(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The policy's log-probabilities of all targets, (T,) fp32 on the CPU."""
@@ -102,31 +101,9 @@ class Engine:
         return generate(self.module, self.tokenizer, prompts, seeded, logprobs=logprobs)
 
     def learn_reference(self, groups: Iterable[PromptGroup], total: int) -> None:
-        """Compute the reference's log-probabilities of `groups` (about `total`), each once, and keep them on disk.
-        The weights must be those before training. Chunks are the same whether or not a run before this one had done
-        some of them."""
-        chunk: dict[bytes, PromptGroup] = {}
-        computed = 0
-        with progress("Reference (groups)", total) as bar:
-            for group in groups:
-                digest = self.known.digest(group)
-                if digest in self.known or digest in chunk:
-                    bar.advance()
-                    continue
-                chunk[digest] = group
-                computed += 1
-                if len(chunk) == CHUNK:
-                    self._learn(chunk, bar)
-                    chunk = {}
-            if chunk:
-                self._learn(chunk, bar)
-        self.known.save()
-        if not computed:
-            say("the reference's log-probabilities were computed before and are used again")
-
-    def _learn(self, chunk: dict[bytes, PromptGroup], bar: Bar) -> None:
-        groups = list(chunk.values())
-        self.known.add(list(chunk), [group.num_targets for group in groups], self._reference_now(groups, bar))
+        """Compute the reference's log-probabilities of `groups` (about `total`), each group's once, and keep them on
+        disk. The weights must be those before training."""
+        self.known.learn(groups, total, self._reference_now)
 
     def _reference_now(self, groups: Sequence[PromptGroup], bar: Bar | None = None) -> torch.Tensor:
         with seats.reference(self.module):
@@ -135,7 +112,6 @@ class Engine:
     def _own(self, packed: Packed) -> torch.Tensor:
         return token_logprobs(self.module, packed).logprobs_T
 
-    @torch.no_grad()
     def _read(
         self,
         groups: Sequence[PromptGroup],
@@ -144,42 +120,5 @@ class Engine:
         budget: int | None = None,
         lengths: Sequence[int] | None = None,
     ) -> torch.Tensor:
-        """Numbers of all targets, packed for reading (or in rows of `budget` tokens), back in the groups' order.
-        `lengths`: how many numbers each group has, where it isn't one for each target."""
-        lengths = lengths or [group.num_targets for group in groups]
-        pieces: list[torch.Tensor] = [torch.empty(0)] * len(groups)
-        budget = budget or _ROOM_WITHOUT_A_GRAPH * self.token_budget
-        with memory_told(self.device, budget), evaluating(self.module), autocast(self.device, self.dtype):
-            for row in arrange(groups, budget):
-                chosen = [groups[index] for index in row]
-                numbers = score(lay_out(chosen)).float().cpu()
-                for index, piece in zip(row, torch.split(numbers, [lengths[index] for index in row]), strict=True):
-                    pieces[index] = piece
-                if bar:
-                    bar.advance(len(row))
-        return torch.cat(pieces) if pieces else torch.empty(0)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, until the end."""
-    modes = [(inner, inner.training) for inner in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for inner, mode in modes:
-            inner.training = mode
-
-
-@contextmanager
-def memory_told(device: torch.device, token_budget: int) -> Iterator[None]:
-    """Raises: TrainError saying what to change, where memory runs out."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise TrainError(
-            f"{device}: out of memory with up to {token_budget:,} tokens at once; training stopped, earlier "
-            "checkpoints are intact",
-            hint="lower train.token_budget (the result stays the same), train.max_length, or use the adapter qlora",
-        ) from error
+        budget = budget or ROOM_WITHOUT_A_GRAPH * self.token_budget
+        return read_rows(self.module, self.device, self.dtype, groups, score, budget, bar=bar, lengths=lengths)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -26,17 +26,19 @@ from burnish.models.device import (
     seed_everything,
     synchronise,
 )
+from burnish.models.distributions import scored_distributions
 from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups, token_logprobs
 from burnish.models.packing import Packed, arrange, lay_out
 from burnish.models.reward_head import scored_completions
 from burnish.models.seats import target_values
 from burnish.train.batches import DataOrder, Rows, step_seed
-from burnish.train.engine import Engine, evaluating, memory_told
+from burnish.train.engine import Engine
 from burnish.train.interrupt import interruptible
 from burnish.train.method import Batch, Loss, Mean, Method
 from burnish.train.metrics_log import MetricsLog
 from burnish.train.optimiser import finish_gradient, learning_rate
+from burnish.train.reading import evaluating, memory_told
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.sampling import SamplingMethod
 from burnish.train.settings import ResolvedTrainSettings
@@ -114,11 +116,21 @@ class Sums:
 def learn_reference(work: Work) -> None:
     """Have the reference's log-probabilities computed for what the run will visit and for the held-out rows, where the
     method knows beforehand. The weights must be those before training."""
+    _learn(work, work.engine.learn_reference)
+
+
+def learn_teacher(work: Work) -> None:
+    """The same with what the teacher says."""
+    assert work.engine.teacher is not None, "the method's roles have no teacher"
+    _learn(work, work.engine.teacher.learn)
+
+
+def _learn(work: Work, learn: Callable[[Iterable[PromptGroup], int], None]) -> None:
     visited = chain.from_iterable(work.method.compared(work.rows_of(step)) for step in range(work.settings.max_steps))
     groups = chain(visited, work.method.compared([work.heldout[row] for row in range(len(work.heldout))]))
     first = next(groups, None)
     if first is not None:
-        work.engine.learn_reference(chain([first], groups), work.settings.num_samples + len(work.heldout))
+        learn(chain([first], groups), work.settings.num_samples + len(work.heldout))
 
 
 def run_steps(work: Work, start: Progress, checkpoints: Checkpoints, log: MetricsLog, trackers: Trackers) -> Progress:
@@ -258,16 +270,19 @@ def _scored(work: Work, batch: Batch, *, backward: bool) -> Sums:
     engine = work.engine
 
     def score(packed: Packed, part: Batch) -> Loss:
+        part = part.to(engine.device)
         with autocast(engine.device, engine.dtype):
-            return work.method.loss(_with_numbers(engine, _read(engine, packed), packed, part))
+            return work.method.loss(_with_numbers(engine, _read(engine, packed, part), packed, part))
 
     with memory_told(engine.device, work.settings.token_budget):
         return accumulate(batch, work.settings.token_budget, score, backward=backward)
 
 
-def _read(engine: Engine, packed: Packed) -> ScoredGroups:
+def _read(engine: Engine, packed: Packed, part: Batch) -> ScoredGroups:
     if engine.score_head:
         return scored_completions(engine.module, engine.score_head, packed)
+    if part.reading:
+        return scored_distributions(engine.module, packed, part.reading, part.per_target)
     return token_logprobs(engine.module, packed)
 
 
@@ -276,8 +291,8 @@ def _with_numbers(engine: Engine, scored: ScoredGroups, packed: Packed, part: Ba
     return replace(
         scored,
         values_T=target_values(engine.module, engine.value_head, packed) if engine.value_head else None,
-        per_target={name: numbers.to(engine.device) for name, numbers in part.per_target.items()},
-        per_completion={name: numbers.to(engine.device) for name, numbers in part.per_completion.items()},
+        per_target=part.per_target,
+        per_completion=part.per_completion,
     )
 
 

@@ -10,20 +10,22 @@ Axes: T target tokens of all completions laid end to end, C completions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import Literal, Protocol, TypeAlias
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
 from burnish.models.chat_template import Encoded, Encoder
+from burnish.models.distributions import Reading
 from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups
 from burnish.records import Record
 from burnish.train.engine import Engine
 
-Role: TypeAlias = Literal["reference", "value", "score"]
+Role: TypeAlias = Literal["reference", "value", "score", "teacher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,15 @@ class Mean:
 class Batch:
     """What one update learns from: groups, and numbers beside them by name. `per_target` (T, ...) goes over the
     targets of all groups laid end to end, `per_completion` (C, ...) over their completions; they come back in
-    `ScoredGroups`, however the groups were packed. `metrics` are of the batch itself, such as a rollout's rewards."""
+    `ScoredGroups`, however the groups were packed. `metrics` are of the batch itself, such as a rollout's rewards.
+    `reading` is what the loss needs of the whole distribution at each target: what it keeps of them comes back as
+    `ScoredGroups.read_T`."""
 
     groups: Sequence[PromptGroup]
     per_target: Mapping[str, torch.Tensor] = field(default_factory=dict)
     per_completion: Mapping[str, torch.Tensor] = field(default_factory=dict)
     metrics: Mapping[str, Mean] = field(default_factory=dict)
+    reading: Reading | None = None
 
     def part(self, indices: Sequence[int]) -> Batch:
         """The groups of these indices, with their numbers."""
@@ -51,6 +56,15 @@ class Batch:
             [self.groups[index] for index in indices],
             _part(self.per_target, self._targets, indices) if self.per_target else {},
             _part(self.per_completion, [len(group.completions) for group in self.groups], indices),
+            reading=self.reading,
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same, its numbers on another device."""
+        return replace(
+            self,
+            per_target={name: numbers.to(device) for name, numbers in self.per_target.items()},
+            per_completion={name: numbers.to(device) for name, numbers in self.per_completion.items()},
         )
 
     @cached_property
@@ -74,8 +88,9 @@ class Method(Protocol):
 
     @property
     def roles(self) -> frozenset[Role]:
-        """What it needs beside the policy: the reference (the model before training), a value head with an adapter of
-        its own; or, instead of log-probabilities, a head that scores whole completions."""
+        """What it needs beside the policy: the reference (the model before training), a teacher (another model), a
+        value head with an adapter of its own; or, instead of log-probabilities, a head that scores whole
+        completions."""
         ...
 
     @property
@@ -88,8 +103,8 @@ class Method(Protocol):
         ...
 
     def compared(self, rows: Sequence[PromptGroup]) -> Sequence[PromptGroup]:
-        """The groups whose log-probabilities under the reference `batches` will ask for, given these rows; none where
-        they can't be known beforehand. The loop has them computed once, before the first step."""
+        """The groups that `batches` will ask the reference or the teacher about, given these rows; none where they
+        can't be known beforehand. The loop has what they say computed once, before the first step."""
         ...
 
     def batches(self, rows: Sequence[PromptGroup], engine: Engine, step: int) -> Iterable[Batch]:
@@ -99,6 +114,27 @@ class Method(Protocol):
 
     def loss(self, scored: ScoredGroups) -> Loss:
         """The loss of one packed micro-batch."""
+        ...
+
+
+@runtime_checkable
+class ReadsBeside(Protocol):
+    """A method that reads more than rows and the model that it trains."""
+
+    def digest(self, folder: Path) -> str:
+        """SHA-256 (hex) of what it reads beside its settings; `folder` is the recipe's.
+
+        Raises: TrainError or ModelError when it isn't there.
+        """
+        ...
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """A method that learns from what the policy writes, so that its rows grow."""
+
+    def longest(self, row: int) -> int:
+        """Tokens of the longest group that comes of a row of so many."""
         ...
 
 

@@ -22,6 +22,7 @@ from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
 from burnish.models.device import peak_memory_bytes, products
 from burnish.models.joint import weights_stay
+from burnish.models.kinship import share_initialisation
 from burnish.models.load import LoadedModel, identify, load_model
 from burnish.models.memory import keep_freed_memory
 from burnish.models.reward_head import base_key, completion_scores, save_head
@@ -35,16 +36,18 @@ from burnish.train.encoded_cache import EncodedCache
 from burnish.train.encoding import Encoding, check_rows, encode_rows, tell
 from burnish.train.engine import Engine
 from burnish.train.footprint import Footprint, check_fits, largest_row, predict
+from burnish.train.known_targets import KnownTargets
 from burnish.train.looks import SAMPLES
-from burnish.train.loop import Work, learn_reference, run_steps
-from burnish.train.method import Method
+from burnish.train.loop import Work, learn_reference, learn_teacher, run_steps
+from burnish.train.method import Method, ReadsBeside, Writes
+from burnish.train.methods.distill import Distill
 from burnish.train.metrics_log import metrics_log
 from burnish.train.optimiser import make_optimiser, trained_weights
-from burnish.train.reference import ReferenceLogprobs
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.reward_report import longer_is_chosen, reward_report
 from burnish.train.sampling import SamplingMethod
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
+from burnish.train.teaching import TEACHER, load_teacher, teacher_identity
 from burnish.train.tracking import Trackers
 
 METRICS = "train/metrics.jsonl"
@@ -66,8 +69,9 @@ def train(
 ) -> TrainedModel:
     """Tune the model on the prepared rows but those whose "file:line" is in `quarantined`. Writes train/settings.json,
     metrics.jsonl, checkpoints/, reference.safetensors where the method compares with the model before training,
-    samples.jsonl where the method writes answers, adapter/ or model/, and train.json last. `folder` is the recipe's:
-    where a reward's own code and weights are looked for.
+    teacher.safetensors where it learns from a teacher's distributions, samples.jsonl where the method writes answers,
+    adapter/ or model/, and train.json last. `folder` is the recipe's: where a reward's own code and weights are looked
+    for.
 
     With `resume`, goes on from the newest checkpoint of the same run and ends with the weights that an uninterrupted
     run has, bit for bit on the same machine; without, begins anew.
@@ -98,12 +102,14 @@ def train(
     if not resume:
         _begin_anew(run, checkpoints)
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
-    engine = _engine(adapter, loaded, method, encoder, resolved, run, seed)
+    engine = _engine(adapter, loaded, method, encoder, resolved, run, seed, model)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
     predicted = _predict_memory(work)
     with products(loaded.products), weights_stay():
         if "reference" in method.roles:
             learn_reference(work)
+        if "teacher" in method.roles:
+            learn_teacher(work)
         done = _run(work, run, checkpoints, trackers, folder)
         _report_on_scores(work, run)
     say(
@@ -149,6 +155,7 @@ def _engine(
     settings: ResolvedTrainSettings,
     run: RunFolder,
     seed: int,
+    model: ModelSettings,
 ) -> Engine:
     """The model with all the seats that the method needs."""
     module = adapter.apply(loaded, seed)
@@ -158,6 +165,9 @@ def _engine(
             "on one copy of the base weights; nothing was trained",
             hint="set train.adapter: lora, or qlora",
         )
+    teacher = None
+    if isinstance(method, Distill) and "teacher" in method.roles:
+        teacher = load_teacher(method, model, loaded, settings.token_budget, run)
     needs_value = "value" in method.roles
     if needs_value:
         adapter.add(module, VALUE, step_seed(seed, 0))
@@ -168,11 +178,12 @@ def _engine(
         tokenizer=loaded.tokenizer,
         token_budget=settings.token_budget,
         max_length=encoder.max_length,
-        known=ReferenceLogprobs(run.file(REFERENCE), _reference_key(loaded)),
+        known=KnownTargets(run.file(REFERENCE), _reference_key(loaded)),
         value_head=value_head(module) if needs_value else None,
         score_head=value_head(module) if "score" in method.roles else None,
         seed=seed,
         base=base_key(loaded),
+        teacher=teacher,
     )
 
 
@@ -205,7 +216,7 @@ def _predict_memory(work: Work) -> Footprint:
     """Raises: TrainError when the run won't fit."""
     longest = max(work.rows.longest, work.heldout.longest)
     tokens = largest_row(work.settings, longest)
-    if isinstance(work.method, SamplingMethod):
+    if isinstance(work.method, Writes):
         longest = work.method.longest(longest)
         tokens = max(longest, work.settings.token_budget)
     if work.engine.value_head:
@@ -216,12 +227,13 @@ def _predict_memory(work: Work) -> Footprint:
 
 
 def read_beside(settings: TrainSettings, folder: Path) -> str:
-    """A digest of what training reads beside rows and model: code and weights of rewards. Empty where there are none.
+    """A digest of what training reads beside rows and model: code and weights of rewards, a teacher's weights. Empty
+    where there are none.
 
     Raises: TrainError or ModelError when they aren't there.
     """
     method: Method = build("method", settings.method)
-    return method.digest(folder) if isinstance(method, SamplingMethod) else ""
+    return method.digest(folder) if isinstance(method, ReadsBeside) else ""
 
 
 def _run(work: Work, run: RunFolder, checkpoints: Checkpoints, trackers: Trackers, folder: Path) -> Progress:
@@ -255,6 +267,7 @@ def _finish(
 ) -> TrainedModel:
     """Save the weights, and then what they are."""
     path = _save(adapter, work.engine, loaded, run)
+    teacher = teacher_identity(settings.method, model)
     result = TrainedModel(
         method=settings.method.kind,
         adapter=settings.adapter.kind,
@@ -272,6 +285,8 @@ def _finish(
         losses=losses,
         ended=done.ended,
         writes=work.engine.score_head is None,
+        teacher=teacher,
+        shares_initialisation=share_initialisation(loaded.identity, teacher) if teacher else None,
     )
     run.save("train/train.json", result)
     return result
@@ -279,7 +294,7 @@ def _finish(
 
 def _begin_anew(run: RunFolder, checkpoints: Checkpoints) -> None:
     checkpoints.clear()
-    for file in (METRICS, REFERENCE, SAMPLES, REWARD_MODEL, "train/train.json"):
+    for file in (METRICS, REFERENCE, TEACHER, SAMPLES, REWARD_MODEL, "train/train.json"):
         run.file(file).unlink(missing_ok=True)
     for folder in ("train/adapter", "train/model"):
         shutil.rmtree(run.file(folder), ignore_errors=True)

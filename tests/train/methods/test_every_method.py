@@ -19,14 +19,14 @@ from burnish.models.logprobs import ScoredGroups, token_logprobs
 from burnish.models.packing import Packed
 from burnish.models.settings import ModelSettings
 from burnish.train.engine import Engine
+from burnish.train.known_targets import KnownTargets
 from burnish.train.loop import accumulate
 from burnish.train.method import Batch, Loss, Method
-from burnish.train.reference import ReferenceLogprobs
 
 from ..conftest import RECORDS_FOR
 
 # Those that learn from rows by their log-probabilities; the others have the same tests of their own.
-METHODS = sorted(set(CATALOGUE["method"]) - {"grpo", "rloo", "ppo", "reward_model"})
+METHODS = sorted(set(CATALOGUE["method"]) - {"grpo", "rloo", "ppo", "reward_model", "distill"})
 
 
 class Bench:
@@ -44,7 +44,7 @@ class Bench:
         encoder = Encoder(loaded.tokenizer, 512)
         encoded = [self.method.encode(record, encoder).group for record in RECORDS_FOR[name](6)]
         rows = [group for group in encoded if group is not None]
-        known = ReferenceLogprobs(folder / "none", "key")
+        known = KnownTargets(folder / "none", "key")
         self.engine = Engine(self.module, loaded.device, loaded.dtype, loaded.tokenizer, 1024, 512, known)
         (self.batch,) = self.method.batches(rows, self.engine, 0)
 
@@ -122,6 +122,6 @@ def test_a_method_asks_the_reference_only_for_what_it_announced(name: str, tiny_
     engine = bench.engine
     watched = Watched(engine.module, engine.device, engine.dtype, engine.tokenizer, 1024, 512, engine.known)
     list(bench.method.batches(rows, watched, 3))
-    announced = {ReferenceLogprobs.digest(group) for group in bench.method.compared(rows)}
-    assert {ReferenceLogprobs.digest(group) for group in asked} == announced
+    announced = {KnownTargets.digest(group) for group in bench.method.compared(rows)}
+    assert {KnownTargets.digest(group) for group in asked} == announced
     assert bool(asked) == ("reference" in bench.method.roles)

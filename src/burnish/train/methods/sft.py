@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from burnish.errors import DataError
 from burnish.models.chat_template import Encoded, Encoder
 from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import ScoredGroups
-from burnish.records import Conversation, Record
+from burnish.records import Record
 from burnish.settings import PluginSettings
+from burnish.train.conversations import encode_conversation
 from burnish.train.engine import Engine
 from burnish.train.method import Batch, Loss, Role
 
@@ -47,13 +47,7 @@ class SFT:
 
         Raises: DataError when the record isn't a conversation.
         """
-        if not isinstance(record, Conversation):
-            raise DataError(
-                f"{record.source}: got a {type(record).__name__}, expected a conversation, which train.method: sft "
-                "learns from; nothing was trained",
-                hint="give data with messages, prompt and completion, or text; preferences need another method",
-            )
-        return encoder.conversation(record)
+        return encode_conversation(record, encoder, "sft")
 
     def compared(self, rows: Sequence[PromptGroup]) -> Sequence[PromptGroup]:
         """None: there is no reference."""

@@ -1,7 +1,8 @@
-"""Log-probabilities of groups under the reference, the model before training: each computed once and kept on disk.
+"""What a model whose weights stand still says of groups' targets: each computed once and kept on disk.
 
-Groups are known by a digest of their content, so that a row that is seen in several epochs is computed once, and a
-resumed run finds what the run before it computed. One file of 4 bytes a target.
+So are the log-probabilities of the reference (the model before training) and of a teacher. Groups are known by a digest
+of their content, so that a row that is seen in several epochs is computed once, and a resumed run finds what the run
+before it computed. One file of 4 bytes a number.
 
 Axes: T targets, N groups.
 """
@@ -12,7 +13,7 @@ import hashlib
 import json
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from burnish.errors import TrainError
-from burnish.logs import warn
+from burnish.logs import Bar, progress, say, warn
 from burnish.models.groups import PromptGroup
 from burnish.run_folder import written_whole
 
@@ -30,13 +31,14 @@ _SAVE_EVERY_SECONDS = 60.0
 _DIGEST_BYTES = 16
 
 
-class ReferenceLogprobs:
-    """The known ones, in `path`; `key` digests the weights and the arithmetic that they come from. A file of another
-    key is left aside and written over."""
+class KnownTargets:
+    """The known numbers, in `path`, one or as many for each target; `key` digests the weights and the arithmetic that
+    they come from. A file of another key is left aside and written over. `whose` numbers they are is told."""
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path, key: str, whose: str = "reference") -> None:
         self._path = path
         self._key = key
+        self._whose = whose
         self._places: dict[bytes, tuple[int, int]] = {}
         self._pieces: list[torch.Tensor] = []
         self._whole_T = torch.empty(0)
@@ -53,20 +55,57 @@ class ReferenceLogprobs:
         return any(self.digest(group) not in self._places for group in groups)
 
     def of(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
-        """Their targets' log-probabilities laid end to end, (T,) fp32. Raises: KeyError when one isn't known."""
+        """Their targets' numbers laid end to end, (T, ...) fp32. Raises: KeyError when one isn't known."""
         whole_T = self._joined()
         if not groups:
             return torch.empty(0)
         return torch.cat([whole_T[slice(*self._places[self.digest(group)])] for group in groups])
 
-    def add(self, digests: Sequence[bytes], lengths: Sequence[int], logprobs_T: torch.Tensor) -> None:
-        """Learn some more: `logprobs_T` of groups with these digests and numbers of targets, laid end to end. Now and
+    def learn(
+        self, groups: Iterable[PromptGroup], total: int, compute: Callable[[Sequence[PromptGroup], Bar], torch.Tensor]
+    ) -> None:
+        """Have the numbers of `groups` (about `total`) computed, each group's once, and kept on disk. `compute` gives
+        those of some groups laid end to end, and moves the bar on. Chunks are the same whether or not a run before this
+        one had done some of them.
+
+        Raises: TrainError as `save` does.
+        """
+        chunk: dict[bytes, PromptGroup] = {}
+        computed = 0
+        with progress(f"{self._whose.capitalize()} (groups)", total) as bar:
+            for group in groups:
+                digest = self.digest(group)
+                if digest in self or digest in chunk:
+                    bar.advance()
+                    continue
+                chunk[digest] = group
+                computed += 1
+                if len(chunk) == CHUNK:
+                    self._compute(chunk, compute, bar)
+                    chunk = {}
+            if chunk:
+                self._compute(chunk, compute, bar)
+        self.save()
+        if not computed:
+            say(f"the {self._whose}'s log-probabilities were computed before and are used again")
+
+    def _compute(
+        self,
+        chunk: dict[bytes, PromptGroup],
+        compute: Callable[[Sequence[PromptGroup], Bar], torch.Tensor],
+        bar: Bar,
+    ) -> None:
+        groups = list(chunk.values())
+        self.add(list(chunk), [group.num_targets for group in groups], compute(groups, bar))
+
+    def add(self, digests: Sequence[bytes], lengths: Sequence[int], numbers_T: torch.Tensor) -> None:
+        """Learn some more: `numbers_T` of groups with these digests and numbers of targets, laid end to end. Now and
         then everything is saved."""
         start = self._end()
         for digest, length in zip(digests, lengths, strict=True):
             self._places[digest] = (start, start + length)
             start += length
-        self._pieces.append(logprobs_T)
+        self._pieces.append(numbers_T)
         self._changed = True
         if time.monotonic() - self._saved_at > _SAVE_EVERY_SECONDS:
             self.save()
@@ -80,7 +119,7 @@ class ReferenceLogprobs:
             return
         lengths = [stop - start for start, stop in self._places.values()]
         tensors = {
-            "logprobs": self._joined(),
+            "numbers": self._joined(),
             "lengths": torch.tensor(lengths, dtype=torch.int64),
             "digests": torch.frombuffer(bytearray(b"".join(self._places)), dtype=torch.uint8),
         }
@@ -120,9 +159,9 @@ class ReferenceLogprobs:
                     return
                 digests = bytes(file.get_tensor("digests").tolist())
                 lengths = file.get_tensor("lengths").tolist()
-                self._whole_T = file.get_tensor("logprobs")
+                self._whole_T = file.get_tensor("numbers")
         except (OSError, SafetensorError) as error:
-            warn(f"{self._path}: can't be read ({error}); the reference's log-probabilities are computed again")
+            warn(f"{self._path}: can't be read ({error}); the {self._whose}'s numbers are computed again")
             return
         start = 0
         for number, length in enumerate(lengths):
