@@ -59,7 +59,15 @@ def thumbs(count: int) -> list[Record]:
     ]
 
 
-RECORDS_FOR = {"sft": chats, "constrained_sft": chats, "dpo": pairs, "orpo": pairs, "simpo": pairs, "kto": thumbs}
+RECORDS_FOR = {
+    "sft": chats,
+    "constrained_sft": chats,
+    "dpo": pairs,
+    "orpo": pairs,
+    "simpo": pairs,
+    "kto": thumbs,
+    "distill": chats,
+}
 
 
 def prepare(run: RunFolder, train: list[Record], heldout: list[Record] | None = None) -> Dataset:

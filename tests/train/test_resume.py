@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from burnish.artefacts import TrainedModel
@@ -123,6 +124,9 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path, monkeypatch
         pytest.param("kto", LORA_WITH_DROPOUT, "in a checkpoint", id="kto", marks=pytest.mark.slow),
         pytest.param("orpo", LORA_WITH_DROPOUT, "in a step", id="orpo", marks=pytest.mark.slow),
         pytest.param("simpo", LORA_WITH_DROPOUT, "in a step", id="simpo", marks=pytest.mark.slow),
+        pytest.param("distill by logits", LORA_WITH_DROPOUT, "in a step", id="distill-logits"),
+        pytest.param("distill by on_policy", "full", "in a step", id="distill-on-policy"),
+        pytest.param("distill by sequence", "full", "in a step", id="distill-sequence", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
@@ -136,7 +140,7 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
 ) -> None:
     if adapter == "qlora":
         pytest.importorskip("bitsandbytes")
-    settings = {**SETTINGS, "method": method, "adapter": adapter}
+    settings = {**SETTINGS, "method": _method(method, tiny_model_folder, tmp_path / "teacher"), "adapter": adapter}
     whole = tuned(**settings)
     killed = RunFolder(tmp_path / "killed")
     _train_and_kill(killed, settings, tiny_model_folder, moment)
@@ -144,8 +148,8 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
     assert [line["step"] for line in read_metrics(killed.file("train/metrics.jsonl"))] == list(range(1, done + 1))
     torn = [".step-9.part"] if moment == "in a checkpoint" else []
     assert sorted(_names(killed)) == [*torn, "step-3", "step-6"]
-    reference = killed.file("train/reference.safetensors")
-    assert reference.exists() == (method in ("dpo", "kto"))
+    reference = killed.file("train/teacher.safetensors" if "logits" in method else "train/reference.safetensors")
+    assert reference.exists() == (method in ("dpo", "kto", "distill by logits"))
     computed_at = reference.stat().st_mtime_ns if reference.exists() else 0
 
     resumed = tuned(resume=True, folder=killed, **settings)
@@ -155,6 +159,20 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(
     assert [line["step"] for line in ours] == list(range(1, 13))
     assert [line["loss"] for line in ours] == [line["loss"] for line in theirs]
     assert (resumed.tokens_seen, resumed.first_loss) == (whole.tokens_seen, whole.first_loss)
+
+
+def _method(name: str, student: Path, folder: Path) -> object:
+    """The method's settings; a teacher is the student, moved away from it."""
+    kind, _, by = name.partition(" by ")
+    if not by:
+        return kind
+    shutil.copytree(student, folder)
+    weights = load_file(folder / "model.safetensors")
+    torch.manual_seed(1)
+    moved = {key: weight + 0.1 * torch.randn_like(weight) for key, weight in weights.items()}
+    save_file(moved, folder / "model.safetensors", {"format": "pt"})
+    way = {"kind": by} | ({"max_new_tokens": 8, "own_share": 0.5} if by == "on_policy" else {})
+    return {"kind": kind, "by": way, "teacher": str(folder)}
 
 
 def _names(run: RunFolder) -> list[str]:

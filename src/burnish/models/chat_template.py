@@ -363,7 +363,8 @@ def _meets(offset: tuple[int, int], span: tuple[int, int]) -> bool:
 
 
 def _opening_tokens(group: PromptGroup) -> tuple[int, ...]:
-    return (*group.prompt[:2], *group.completions[0].tokens[:1])[:2]
+    first = group.completions[0].tokens[:1] if group.completions else ()
+    return (*group.prompt[:2], *first)[:2]
 
 
 def _added_first(tokenizer: Any) -> int | None:
