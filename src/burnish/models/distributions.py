@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from burnish.models.anatomy import Parts, parts
-from burnish.models.head import next_logits
+from burnish.models.head import final_logits
 from burnish.models.logprobs import ScoredGroups, target_states
 from burnish.models.packing import Packed
 
@@ -37,7 +37,7 @@ def scored_distributions(
     found = parts(model)
 
     def read(states_ND: torch.Tensor, targets_N: torch.Tensor, *numbers: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logprobs_NV = next_logits(found, states_ND).log_softmax(-1)
+        logprobs_NV = final_logits(found, states_ND).log_softmax(-1)
         named = dict(zip(beside, numbers, strict=True))
         return logprobs_NV.gather(1, targets_N[:, None])[:, 0], reading(logprobs_NV, named)
 
@@ -59,7 +59,7 @@ def read_distributions(
     found = parts(model)
 
     def read(states_ND: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (reading(next_logits(found, states_ND).log_softmax(-1)),)
+        return (reading(final_logits(found, states_ND).log_softmax(-1)),)
 
     return _in_chunks(read, found, target_states(model, packed))[0]
 

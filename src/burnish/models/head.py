@@ -62,6 +62,12 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     return _checkpointed(head, shape, hidden_TD, targets_T)
 
 
+def final_logits(model_parts: Parts, hidden_ND: torch.Tensor) -> torch.Tensor:
+    """Final logits of the token after each hidden state, (N, V) fp32; gradients flow to hidden states and head."""
+    shape = _Shape(model_parts.logit_scale, model_parts.softcap)
+    return shape.finish(model_parts.head(hidden_ND))
+
+
 def next_logits(model_parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:
     """A function from hidden states, (N, D), to the final logits of the token after each, (N, V) fp32, for many calls:
     it stands for the head as it is now."""

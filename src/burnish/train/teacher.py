@@ -19,7 +19,7 @@ from burnish.logs import Bar, warn
 from burnish.models.anatomy import parts
 from burnish.models.distributions import read_distributions, vocabulary_of
 from burnish.models.groups import PromptGroup
-from burnish.models.head import next_logits
+from burnish.models.head import final_logits
 from burnish.models.load import LoadedModel
 from burnish.models.logprobs import target_states
 from burnish.models.packing import Packed
@@ -74,7 +74,7 @@ class Teacher:
     def logprobs(self, states_ND: torch.Tensor) -> torch.Tensor:
         """Log-probabilities over the common vocabulary, (N, V) fp32, given hidden states, on whose device they are."""
         loaded = self.loaded
-        logits_NV = next_logits(parts(loaded.model), states_ND.to(loaded.device, loaded.dtype))
+        logits_NV = final_logits(parts(loaded.model), states_ND.to(loaded.device, loaded.dtype))
         return self.common(logits_NV.log_softmax(-1)).to(states_ND.device)
 
     def common(self, logprobs_NV: torch.Tensor) -> torch.Tensor:
