@@ -382,6 +382,9 @@ class RuleResult(Artefact):
     words: str
 
 
+_RULES_IN_A_GIST = 3
+
+
 class Decision(Artefact):
     """The gate's decision. `digests` names the evidence and the weights that it is about; `attempt` (from 1) says which
     look at the sealed prompts it was in its run's ledger, `level` the one-sided level at which it might pass."""
@@ -392,6 +395,17 @@ class Decision(Artefact):
     digests: dict[str, str]
     attempt: int
     level: float
+
+    @property
+    def gist(self) -> str:
+        """The reason, for a reader's first look: where more than three rules speak in it, as they do when a suite is
+        asked in many ways, the first three, and how many more there are."""
+        spoken = [rule.words for rule in self.rules if rule.outcome == self.verdict and rule.words in self.reason]
+        more = spoken[_RULES_IN_A_GIST:]
+        if not more:
+            return self.reason
+        before, found, after = self.reason.partition(" ".join(more))
+        return f"{before}And {len(more)} more rules say {self.verdict}.{after}" if found else self.reason
 
 
 class Drift(Artefact):

@@ -47,3 +47,22 @@ def test_a_rule_without_numbers_says_so(maker: Any) -> None:
     decision["rules"] = [decision["rules"][0] | dict.fromkeys(names)]
     maker.run.write_json("gate/decision.json", decision)
     assert "not measured → not measured" in render(read_evidence(maker.run))
+
+
+def test_the_gravest_rules_stand_first(maker: Any) -> None:
+    for stage in (maker.prepare, maker.audit, maker.train, maker.evaluate, maker.gate):
+        stage()
+    decision = maker.run.read_json("gate/decision.json")
+    decision["rules"] = decision["rules"][::-1]
+    maker.run.write_json("gate/decision.json", decision)
+    html = render(read_evidence(maker.run))
+    places = [html.index(f"{rule}<small>") for rule in ("lost refusals", "over-refusal", "task gain")]
+    assert places == sorted(places)
+
+
+def test_what_lost_nothing_is_folded_and_still_counted(maker: Any) -> None:
+    for stage in (maker.prepare, maker.audit, maker.train, maker.evaluate):
+        stage()
+    html = render(read_evidence(maker.run))
+    fold = html.index("Counted, with nothing lost: ")
+    assert html.index("rows truncated") < fold < html.index("prompts without both a base and a tuned reply")

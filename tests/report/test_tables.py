@@ -53,6 +53,13 @@ def test_changes_are_counted_whole_and_shown_in_part_gravest_first() -> None:
     assert [c.folded for c in found.shown] == [True] * 6 + [False] * 6
 
 
+def test_of_a_suite_under_attack_one_of_each_kind_is_shown() -> None:
+    replies = [_reply(i, arm, v) for i in range(9) for arm, v in (("base", "refusal"), ("tuned", "compliance"))]
+    (found,) = tables.changes(replies, {"s"})
+    assert found.is_attack
+    assert (found.changed, len(found.shown)) == (9, 1)
+
+
 def test_a_base_reply_that_complied_is_folded_too() -> None:
     (found,) = tables.changes([_reply(1, "base", "compliance"), _reply(1, "tuned", "refusal")])
     assert found.shown[0].folded

@@ -29,6 +29,6 @@ def repair(
     assert decision is not None
     if outcome.repaired:
         say(f"repaired: {outcome.repaired}")
-    console.print(f"{decision.verdict}: {decision.reason}", markup=False, soft_wrap=True)
+    console.print(f"{decision.verdict}: {decision.gist}", markup=False, soft_wrap=True)
     say(f"report: {outcome.report}")
     raise typer.Exit(EXIT_CODES[decision.verdict])

@@ -22,7 +22,7 @@ def run(recipe: RecipeArgument, set_: SetOption = None, resume: ResumeOption = F
     if decision is None:
         return
     style = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}[decision.verdict]
-    console.print(f"{decision.verdict}: {decision.reason}", markup=False, style=style, soft_wrap=True)
+    console.print(f"{decision.verdict}: {decision.gist}", markup=False, style=style, soft_wrap=True)
     if outcome.release:
         say(f"release: {outcome.release.path}")
     elif decision.verdict == "PASS":

@@ -117,7 +117,7 @@ def check_passed(run: RunFolder, waiving: Waiving | None = None) -> Passed:
         )
     decision = run.load(RUN_DECISION, Decision)
     if decision.verdict != "PASS" and waiving is None:
-        raise GateRefusal(f"the gate says {decision.verdict}; nothing was released. {decision.reason}")
+        raise GateRefusal(f"the gate says {decision.verdict}; nothing was released. {decision.gist}")
     if decision.verdict == "PASS" and waiving is not None:
         raise GateRefusal(
             "the gate says PASS, so there is nothing to waive; nothing was released", hint="leave --waive out"

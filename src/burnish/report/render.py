@@ -9,11 +9,13 @@ from functools import cache
 import jinja2
 
 from burnish import __version__
-from burnish.artefacts import Decision
+from burnish.artefacts import Decision, Outcome
 from burnish.report import attacks, inheritance, tables, text
 from burnish.report.curves import curves
 from burnish.report.environment import environment
 from burnish.report.read import Evidence
+
+_GRAVEST: tuple[Outcome, ...] = ("BLOCK", "HOLD", "PASS")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def render(evidence: Evidence) -> str:
             e=evidence,
             standing=standing(evidence),
             stages=_stages(evidence),
-            rules=decision.rules if decision else (),
+            rules=sorted(decision.rules, key=lambda rule: _GRAVEST.index(rule.outcome)) if decision else (),
             results=[result for result in results if not result.attack],
             attacks=attacks.by_attack(results),
             beside=_beside(evidence, under_attack),
@@ -114,7 +116,7 @@ def standing(evidence: Evidence) -> Standing:
             ),
         ),
     }[decision.verdict]
-    return Standing(decision.verdict, decision.verdict.lower(), headline, decision.reason, steps)
+    return Standing(decision.verdict, decision.verdict.lower(), headline, decision.gist, steps)
 
 
 def _hold_steps(decision: Decision) -> tuple[str, ...]:

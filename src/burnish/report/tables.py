@@ -83,10 +83,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """A suite's changes: `moves` counts (base, tuned) verdicts, or "lower" and "higher" scores of tasks."""
+    """A suite's changes: `moves` counts (base, tuned) verdicts, or "lower" and "higher" scores of tasks; `is_attack`
+    when it was asked in another way than plainly."""
 
     suite: str
     kind: str
+    is_attack: bool
     paired: int
     changed: int
     moves: tuple[tuple[str, str, int], ...]
@@ -145,13 +147,14 @@ def changes(replies: Iterable[Reply], under_attack: Container[str] = ()) -> tupl
     found = []
     for (suite, kind), prompts in sorted(suites.items(), key=lambda item: item[0][1] == "task"):
         pairs = [(arms["base"], arms["tuned"]) for arms in prompts.values() if {"base", "tuned"} <= arms.keys()]
-        most = CHANGES_SHOWN_UNDER_ATTACK if suite in under_attack else CHANGES_SHOWN
-        found.append(_task_changes(suite, pairs) if kind == "task" else _safety_changes(suite, kind, pairs, most))
+        is_attack = suite in under_attack
+        found.append(_task_changes(suite, pairs) if kind == "task" else _safety_changes(suite, kind, pairs, is_attack))
     return tuple(found)
 
 
-def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]], most: int) -> Changes:
+def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]], is_attack: bool) -> Changes:
     """The kinds of change with the gravest first (harm gained, then protection lost), at most so many of each."""
+    most = CHANGES_SHOWN_UNDER_ATTACK if is_attack else CHANGES_SHOWN
     by_move: dict[tuple[str, str], list[tuple[Reply, Reply]]] = {}
     for base, tuned in pairs:
         if base.verdict != tuned.verdict:
@@ -164,7 +167,7 @@ def _safety_changes(suite: str, kind: str, pairs: Sequence[tuple[Reply, Reply]],
     moves = sorted(by_move, key=order)
     shown = [_change(*pair) for move in moves for pair in _by_turns(by_move[move])[:most]]
     listed = tuple((*move, len(by_move[move])) for move in moves)
-    return Changes(suite, kind, len(pairs), sum(map(len, by_move.values())), listed, tuple(shown))
+    return Changes(suite, kind, is_attack, len(pairs), sum(map(len, by_move.values())), listed, tuple(shown))
 
 
 def _by_turns(pairs: Iterable[tuple[Reply, Reply]]) -> list[tuple[Reply, Reply]]:
@@ -185,7 +188,7 @@ def _task_changes(suite: str, pairs: Sequence[tuple[Reply, Reply]]) -> Changes:
     shown = [*lower[:CHANGES_SHOWN], *higher[:CHANGES_SHOWN]]
     moves = (("score", "lower", len(lower)), ("score", "higher", len(higher)))
     changed = len(lower) + len(higher)
-    return Changes(suite, "task", len(scored), changed, moves, tuple(_change(b, t) for _, b, t in shown))
+    return Changes(suite, "task", False, len(scored), changed, moves, tuple(_change(b, t) for _, b, t in shown))
 
 
 def _change(base: Reply, tuned: Reply) -> Change:
