@@ -43,13 +43,21 @@ def test_the_sample_is_the_same_again_and_another_with_another_seed(run: RunFold
 
 
 def test_the_file_shows_neither_model_nor_verdict(run: RunFolder) -> None:
-    path, count = write_sample(run, 30, seed=0)
+    path, drawn = write_sample(run, 30, seed=0)
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert path == run.path / SAMPLE
-    assert len(rows) == count
+    assert [row["id"] for row in rows] == [reply.id for reply in drawn]
     assert list(rows[0]) == ["id", "suite", "prompt", "reply", "label"]
     assert {row["label"] for row in rows} == {""}
+
+
+def test_one_suite_alone_can_be_drawn_from(run: RunFolder) -> None:
+    _, drawn = write_sample(run, 30, seed=0, suites=["fine"])
+    assert {(reply.suite, reply.arm) for reply in drawn} == {("fine", "base"), ("fine", "tuned")}
+    with pytest.raises(EvaluationError, match="no suite called 'good'") as caught:
+        write_sample(run, 30, seed=0, suites=["fine", "good"])
+    assert "bad, fine" in str(caught.value.hint)
 
 
 def test_no_formula_reaches_a_spreadsheet(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,14 +85,14 @@ def fill(path: Path, label: Callable[[dict[str, str]], str]) -> None:
 
 
 def test_labels_come_back_in_full(run: RunFolder) -> None:
-    path, count = write_sample(run, 10, seed=0)
-    words = iter(["R", "partial refusal", "c", "Off-Task", "i", *[""] * count])
+    path, drawn = write_sample(run, 10, seed=0)
+    words = iter(["R", "partial refusal", "c", "Off-Task", "i", *[""] * len(drawn)])
     fill(path, lambda row: next(words))
     labelled = read_labels(path, judged_replies(run))
     assert Counter(labelled.labels.values()) == Counter(
         ["refusal", "partial_refusal", "compliance", "off_task", "incoherent"]
     )
-    assert labelled.blank == count - 5
+    assert labelled.blank == len(drawn) - 5
 
 
 def test_faults_are_told_with_their_rows(run: RunFolder, tmp_path: Path) -> None:

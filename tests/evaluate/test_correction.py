@@ -59,6 +59,19 @@ def test_few_labels_leave_wide_intervals(run: RunFolder) -> None:
     assert widths[1] > 2 * widths[0]
 
 
+def test_of_a_suite_without_labels_nothing_is_said(
+    recorded_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = recorded_run(suites={"bad": ("harmful", WRONG), "bad+base64": ("harmful", WRONG)})
+    decide(GateSettings(), run)
+    rows = [f"{reply.id},refusal" for reply in judged_replies(run) if reply.suite == "bad"]
+    run.write_text("labels.csv", "id,label\n" + "\n".join(rows) + "\n")
+    calibration = calibrate(run, run.path / "labels.csv")
+    assert {rule.suite for rule in calibration.rules} == {"bad"}
+    assert {rate.corrected for rate in calibration.rates if rate.suite == "bad+base64"} == {None}
+    assert "no reply of a model is labelled on bad+base64" in " ".join(capsys.readouterr().err.split())
+
+
 def test_without_a_decision_there_are_no_rules(run: RunFolder) -> None:
     assert calibrate(run, labels(run, lambda reply: reply.verdict)).rules == ()
 

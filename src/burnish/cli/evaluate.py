@@ -35,6 +35,7 @@ def sample(
     rows: Annotated[int, typer.Option("--rows", min=1, help="About how many replies of each model.")] = 100,
     to: Annotated[Path | None, typer.Option("--to", help="The CSV file; in the run folder unless given.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which replies are drawn.")] = 0,
+    suite: Annotated[list[str] | None, typer.Option("--suite", help="Draw from this suite alone; repeatable.")] = None,
 ) -> None:
     """Draw replies for a person to label, a CSV that shows neither model nor verdict."""
     from burnish.evaluate.calibration import LABELS, write_sample
@@ -42,8 +43,10 @@ def sample(
 
     home = RunFolder(run)
     with home.locked():
-        path, count = write_sample(home, rows, seed, to)
-    say(f"{path}: {count} replies; write one of {', '.join(dict.fromkeys(LABELS.values()))} into the column 'label'")
+        path, drawn = write_sample(home, rows, seed, to, suite or ())
+    suites = len({reply.suite for reply in drawn})
+    say(f"{path}: {len(drawn)} replies, from {suites} suite{'s' * (suites > 1)}")
+    say(f"write one of {', '.join(dict.fromkeys(LABELS.values()))} into the column 'label'")
     say(f"then: burnish evaluate calibrate {run} {path}")
 
 

@@ -91,25 +91,35 @@ def draw(replies: Sequence[Judged], rows: int, seed: int) -> list[Judged]:
     return sorted(chosen, key=lambda reply: content_digest(seed, reply.id))
 
 
-def write_sample(run: RunFolder, rows: int, seed: int, to: Path | None = None) -> tuple[Path, int]:
-    """Draw a sample and write it as CSV with an empty column for labels; returns the file and its number of rows.
+def write_sample(
+    run: RunFolder, rows: int, seed: int, to: Path | None = None, suites: Sequence[str] = ()
+) -> tuple[Path, list[Judged]]:
+    """Draw a sample from the named suites (default: all) and write it as CSV with an empty column for labels; returns
+    the file and what is in it.
 
-    Raises: EvaluationError when there is nothing to sample, or a file with labels is there already.
+    Raises: EvaluationError when there is nothing to sample, no suite has that name, or a file with labels is there
+    already.
     """
     replies = judged_replies(run)
     if not replies:
         raise EvaluationError(f"{run.path}: no safety suite was evaluated, so there is nothing to label")
+    known = dict.fromkeys(reply.suite for reply in replies)
+    if unknown := [name for name in suites if name not in known]:
+        raise EvaluationError(
+            f"{run.path}: no suite called {unknown[0]!r} was evaluated; nothing was written",
+            hint=f"evaluated were {', '.join(known)}",
+        )
     path = to or run.file(SAMPLE)
     if path.exists() and any(row.get("label") for row in _rows(path)):
         raise EvaluationError(
             f"{path}: has labels in it already; nothing was written", hint="name another file: --to FILE.csv"
         )
-    sample = draw(replies, rows, seed)
+    sample = draw([reply for reply in replies if not suites or reply.suite in suites], rows, seed)
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([r.id, r.suite, _harmless(r.prompt), _harmless(r.reply), ""] for r in sample)
-    return path, len(sample)
+    return path, sample
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ safe side: their errors on one prompt mostly go the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +67,29 @@ def calibrate(run: RunFolder, labels_file: Path, seed: int = 0) -> Calibration:
         labelled=len(labelled.labels),
         blank=labelled.blank,
         rates=tuple(_rate(*key, corrected, replies, labelled) for key, corrected in found.items()),
-        rules=tuple(_rules(decision, found)) if decision else (),
+        rules=tuple(_rules(decision, _labelled_ones(found, replies, labelled))) if decision else (),
     )
-    for rate in calibration.rates:
-        if rate.labelled < _FEW:
-            warn(f"{rate.suite}, {rate.arm}: only {rate.labelled} replies are labelled; its intervals are wide")
+    _warn_of_few(calibration)
     run.save(CALIBRATION, calibration)
     return calibration
+
+
+def _warn_of_few(calibration: Calibration) -> None:
+    labelled = {(rate.suite, rate.arm): rate.labelled for rate in calibration.rates}
+    few = sorted({suite for (suite, _), count in labelled.items() if 0 < count < _FEW})
+    none = sorted({suite for (suite, _), count in labelled.items() if not count})
+    if few:
+        warn(f"fewer than {_FEW} replies of a model are labelled on {', '.join(few)}: intervals there are wide")
+    if none:
+        warn(f"no reply of a model is labelled on {', '.join(none)}: nothing is corrected there")
+
+
+def _labelled_ones(
+    found: Mapping[tuple[str, str, str], Corrected], replies: Iterable[Judged], labelled: Labelled
+) -> dict[tuple[str, str, str], Corrected]:
+    """Those of which a person has labelled some: of the others nothing is known, and no rule is made anew by that."""
+    seen = {(reply.suite, reply.arm) for reply in replies if reply.id in labelled.labels}
+    return {key: corrected for key, corrected in found.items() if key[1:] in seen}
 
 
 def strata_of(replies: Iterable[Judged], labelled: Labelled, happened: Callable[[str], bool]) -> list[Stratum]:
@@ -121,7 +137,7 @@ def _rate(
     )
 
 
-def _rules(decision: Decision, found: dict[tuple[str, str, str], Corrected]) -> Iterable[CorrectedRule]:
+def _rules(decision: Decision, found: Mapping[tuple[str, str, str], Corrected]) -> Iterable[CorrectedRule]:
     """The gate's rules with corrected differences: the lower end is a one-sided 95% bound, which tells a rise, the
     upper one is at the decision's own level, which lets a model pass."""
     strict = {event.rule: event.strict for event in EVENTS}
