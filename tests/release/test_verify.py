@@ -174,6 +174,20 @@ def test_the_command_says_so(released: Path, capsys: pytest.CaptureFixture[str])
     assert "README.md: its bytes were changed" in capsys.readouterr().out
 
 
+def test_a_fault_in_another_versions_release_is_told_with_the_version(
+    released: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from burnish.cli.main import main
+
+    list_anew(released, burnish_version="9.9")
+    assert verify(released).ok
+    (released / "README.md").write_text("changed", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["verify", str(released)])
+    told = capsys.readouterr()
+    assert "hint: written by Burnish 9.9" in told.out + told.err
+
+
 def test_a_signature_that_was_not_asked_about_is_not_called_checked(
     passed_run: Callable[..., RunFolder], lora_model: Any, keys: Any, tmp_path: Path
 ) -> None:

@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from burnish import __version__
 from burnish.cli.options import EXIT_CODES
 from burnish.cli.visible import visible
+from burnish.logs import say
 
 
 def verify(
@@ -49,6 +51,10 @@ def verify(
         console.print(Text(f"{visible(fault.path)}: {visible(fault.what)}", style="red"), soft_wrap=True)
     if report.faults or report.verdict is None:
         console.print(Text(f"not as released; faults: {len(report.faults)}", style="bold red"))
+        if report.written_by not in ("", __version__):
+            say(
+                f"hint: written by Burnish {visible(report.written_by)}, this is {__version__}; check with that one too"
+            )
         raise typer.Exit(1)
     if report.waiver:
         said = f"WAIVED by {visible(report.waiver.by)}: {visible(report.waiver.reason)}"

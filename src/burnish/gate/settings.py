@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from burnish.records import content_digest
 from burnish.settings import Settings
 
 
@@ -45,3 +46,9 @@ class GateSettings(Settings):
     over_refusal_ceiling: float | None = Field(default=None, ge=0.0, le=1.0)
     teacher: BesideSettings = Field(default_factory=BesideSettings)
     sibling: BesideSettings = Field(default_factory=BesideSettings)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what is demanded apart from the defaults, so that a setting that a later version adds makes
+        no other demand of decisions and releases that were made without it."""
+        return content_digest(self.model_dump(mode="json", exclude_defaults=True))

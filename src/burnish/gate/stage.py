@@ -55,7 +55,7 @@ def decision_of(settings: GateSettings, evidence: Evidence, attempt: int) -> Dec
 
 def evidence_digests(settings: GateSettings, evidence: Evidence) -> dict[str, str]:
     """Everything that a decision depends on, by digest."""
-    return evidence.digests() | {"settings": content_digest(settings.model_dump(mode="json"))}
+    return evidence.digests() | {"settings": settings.digest}
 
 
 def look(digests: Mapping[str, str], evaluation: Evaluation) -> str:

@@ -34,7 +34,7 @@ _NOT_DERIVED = frozenset({"burnish_version", "signing"})
 class VerifyReport:
     """What checking found. `digest` names the release as a whole (None when it can't be told), for comparing with one
     published elsewhere; `verdict` is that of the decision made again; `signature` is "unchecked" where there is one and
-    none was demanded."""
+    none was demanded; `written_by` is the version of Burnish that the release names."""
 
     folder: Path
     files: int
@@ -42,6 +42,7 @@ class VerifyReport:
     verdict: Outcome | None
     waiver: Waiver | None
     signature: SignatureState
+    written_by: str
     faults: tuple[Fault, ...]
 
     @property
@@ -67,7 +68,7 @@ def verify(folder: Path, trust: Trust | None = None) -> VerifyReport:
         if not os.path.lexists(folder / STATEMENT):
             raise
         what = error.message.removeprefix(f"{folder / STATEMENT}: ")
-        return VerifyReport(folder, 0, None, None, None, "none", (Fault(STATEMENT, what),))
+        return VerifyReport(folder, 0, None, None, None, "none", "", (Fault(STATEMENT, what),))
     faults = check_files(folder, statement.files, statement.predicate.weights)
     verdict, found = _check_evidence(folder, statement)
     signature, unsigned = _check_signature(folder, statement.predicate, trust or Trust())
@@ -78,6 +79,7 @@ def verify(folder: Path, trust: Trust | None = None) -> VerifyReport:
         verdict=verdict,
         waiver=statement.predicate.waiver,
         signature=signature,
+        written_by=statement.predicate.burnish_version,
         faults=tuple(faults + found + unsigned),
     )
 
