@@ -87,3 +87,18 @@ def test_next_logits_are_whole_sums_where_products_are_rounded() -> None:
         got = next_logits(Parts(None, nn.Identity(), head, 0.5, None))(hidden)
     expected = hidden.bfloat16().float() @ head.weight.detach().bfloat16().float().T
     torch.testing.assert_close(got, expected * 0.5, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_trained_head_where_products_are_in_bfloat16(bias: bool) -> None:
+    torch.manual_seed(0)
+    parts = Parts(None, nn.Identity(), nn.Linear(32, 64, bias=bias), 1.0, None)
+    hidden, targets, upstream = torch.randn(13, 32, requires_grad=True), torch.randint(0, 64, (13,)), torch.randn(13)
+    inputs: list[Any] = [hidden, *parts.head.parameters()]
+    expected = whole(parts, hidden, targets)
+    with products("bfloat16"):
+        got = head_logprobs(parts, hidden, targets)
+        gradients = torch.autograd.grad((got * upstream).sum(), inputs)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0.02)
+    for one, other in zip(gradients, torch.autograd.grad((expected * upstream).sum(), inputs), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0.02 * float(other.abs().max()))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from burnish.models.memory import give_back_freed_memory, keep_freed_memory
+from burnish.models.memory import give_back_freed_memory, keep_freed_memory, set_aside
 
 SCRIPT = """
 import resource, sys
@@ -58,3 +61,32 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
     assert not give_back_freed_memory()
+
+
+def of_files() -> int:
+    """Bytes of mapped files that are in this process' memory."""
+    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("RssFile"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's advice only")
+def test_mapped_weights_are_set_aside_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.arange(2**22, dtype=torch.float32)}, path)
+    weight = load_file(path)["weight"]
+    weight.sum()
+    before = of_files()
+    assert set_aside(weight)
+    assert of_files() < before - 2**23
+    assert weight[12345] == 12345
+
+
+def test_what_was_written_to_weights_is_kept(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(2**20)}, tmp_path / "model.safetensors")
+    weight = load_file(tmp_path / "model.safetensors")["weight"]
+    weight += 1
+    set_aside(weight)
+    assert bool((weight == 1).all())
+    own = torch.ones(2**20)
+    assert not set_aside(own)
+    assert bool((own == 1).all())

@@ -20,12 +20,12 @@ from torch.utils.checkpoint import checkpoint
 
 from burnish.models.anatomy import Parts
 from burnish.models.device import multiplies_in_bfloat16
-from burnish.models.joint import Joint, join
+from burnish.models.joint import Joint, join, prepacked
 from burnish.models.kernels.rows import target_slopes
 from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import product
 
-_CHUNK_VALUES = 24 * 2**20
+_CHUNK_VALUES = 8 * 2**20
 _CHUNK_TOKENS = 64
 
 
@@ -54,8 +54,7 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
     head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
     if type(head) is nn.Linear:
         hidden_TD = hidden_TD.to(head.weight.dtype)
-        rounded = _rounded(head) if shape.plain else None
-        return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape, rounded)  # type: ignore[no-any-return, no-untyped-call]
+        return _LinearLogprobs.apply(hidden_TD, head.weight, head.bias, targets_T, shape, _narrow(head))  # type: ignore[no-any-return, no-untyped-call]
     if isinstance(head, TrainableTokensWrapper):  # a linear layer without bias, some of whose rows are trained
         weight_VD = head.weight
         return _LinearLogprobs.apply(hidden_TD.to(weight_VD.dtype), weight_VD, None, targets_T, shape, None)  # type: ignore[no-any-return, no-untyped-call]
@@ -74,16 +73,25 @@ def next_logits(model_parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:
     head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
     found = product(head) if multiplies_in_bfloat16() else None
     if found is not None and can_prepack([found]):
-        prepacked = Prepacked([found])
-        return lambda hidden_ND: shape.finish(prepacked.unrounded(hidden_ND))
+        laid_out = prepacked(found)
+        return lambda hidden_ND: shape.finish(laid_out.unrounded(hidden_ND))
     return lambda hidden_ND: shape.finish(head(hidden_ND))
 
 
-def _rounded(head: nn.Linear) -> Joint | None:
-    """The head as slopes are taken back through it, where products are multiplied in bfloat16; logits themselves stay
-    float32, since an eighth of a unit matters to a log-probability."""
+@dataclass(frozen=True, slots=True)
+class _Narrow:
+    """A linear head multiplied in bfloat16: `read` gives logits, which stay float32, since an eighth of a unit matters
+    to a log-probability; slopes are taken back through `joint`."""
+
+    read: Prepacked | None
+    joint: Joint
+
+
+def _narrow(head: nn.Linear) -> _Narrow | None:
     found = product(head) if multiplies_in_bfloat16() and head.weight.device.type == "cpu" else None
-    return join((found,), torch.bfloat16) if found is not None and found.lasting else None
+    if found is None:
+        return None
+    return _Narrow(prepacked(found) if can_prepack([found]) else None, join((found,), torch.bfloat16))
 
 
 def _checkpointed(head: nn.Module, shape: _Shape, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
@@ -107,36 +115,31 @@ class _LinearLogprobs(torch.autograd.Function):
         bias_V: Any,
         targets_T: torch.Tensor,
         shape: _Shape,
-        rounded: Joint | None,
+        narrow: _Narrow | None,
     ) -> torch.Tensor:
         needs_hidden, needs_head = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
         logprobs_T = torch.empty(len(targets_T), dtype=torch.float32, device=hidden_TD.device)
         slopes_TD = torch.empty_like(hidden_TD) if needs_hidden and not needs_head else None
         for part in _chunks(len(targets_T), len(weight_VD)):
-            raw_NV = nn.functional.linear(hidden_TD[part], weight_VD, bias_V)
-            if shape.plain and raw_NV.dtype == torch.float32 and raw_NV.device.type == "cpu":
+            raw_NV = _raw(hidden_TD[part], weight_VD, bias_V, narrow)
+            if _whole_chains(shape, raw_NV):
                 place_NV = None
                 if slopes_TD is not None:
-                    place_NV = rounded.slope_room(len(raw_NV)) if rounded else raw_NV
+                    place_NV = narrow.joint.slope_room(len(raw_NV)) if narrow else raw_NV
                 logprobs_T[part] = target_slopes(raw_NV, targets_T[part], place_NV)
-                if slopes_TD is None or place_NV is None:
-                    continue
-                if rounded:
-                    slopes_TD[part] = rounded.slope(place_NV)
-                else:
-                    torch.mm(place_NV, weight_VD, out=slopes_TD[part])
-                continue
-            logits_NV = shape.finish(raw_NV)
-            log_shares_NV = logits_NV.log_softmax(-1)
-            logprobs_T[part] = _pick(log_shares_NV, targets_T[part])
-            if slopes_TD is not None:
-                slopes_NV = _slopes(log_shares_NV, logits_NV, targets_T[part], shape)
-                torch.mm(slopes_NV.to(weight_VD.dtype), weight_VD, out=slopes_TD[part])
+            else:
+                logits_NV = shape.finish(raw_NV)
+                place_NV = logits_NV.log_softmax(-1)
+                logprobs_T[part] = _pick(place_NV, targets_T[part])
+                if slopes_TD is not None:
+                    place_NV = _slopes(place_NV, logits_NV, targets_T[part], shape)
+            if slopes_TD is not None and place_NV is not None:
+                _back(place_NV, weight_VD, narrow, slopes_TD[part])
         if slopes_TD is not None:
             ctx.save_for_backward(slopes_TD)
         elif needs_head:
             ctx.save_for_backward(hidden_TD, weight_VD, bias_V, targets_T)
-        ctx.shape, ctx.needs_head = shape, needs_head
+        ctx.shape, ctx.narrow, ctx.needs_head = shape, narrow, needs_head
         return logprobs_T
 
     @staticmethod
@@ -149,16 +152,45 @@ class _LinearLogprobs(torch.autograd.Function):
         grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
         grad_bias_V = torch.zeros_like(bias_V) if ctx.needs_input_grad[2] else None
         for part in _chunks(len(targets_T), len(weight_VD)):
-            logits_NV = ctx.shape.finish(nn.functional.linear(hidden_TD[part], weight_VD, bias_V))
-            slopes_NV = _slopes(logits_NV.log_softmax(-1), logits_NV, targets_T[part], ctx.shape)
-            grad_NV = slopes_NV.mul_(grad_T[part, None]).to(weight_VD.dtype)
+            raw_NV = _raw(hidden_TD[part], weight_VD, bias_V, ctx.narrow)
+            if _whole_chains(ctx.shape, raw_NV):
+                target_slopes(raw_NV, targets_T[part], raw_NV)
+                slopes_NV = raw_NV
+            else:
+                logits_NV = ctx.shape.finish(raw_NV)
+                slopes_NV = _slopes(logits_NV.log_softmax(-1), logits_NV, targets_T[part], ctx.shape)
+                slopes_NV = slopes_NV.to(weight_VD.dtype)
+            # What each target weighs goes into the narrow sides: the slopes themselves are as wide as the vocabulary.
+            weighed_N1 = grad_T[part, None].to(weight_VD.dtype)
             if grad_hidden_TD is not None:
-                torch.mm(grad_NV, weight_VD, out=grad_hidden_TD[part])
+                _back(slopes_NV, weight_VD, ctx.narrow, grad_hidden_TD[part])
+                grad_hidden_TD[part] *= weighed_N1
             if grad_weight_VD is not None:
-                grad_weight_VD.addmm_(grad_NV.T, hidden_TD[part])
+                grad_weight_VD.addmm_(slopes_NV.T, hidden_TD[part] * weighed_N1)
             if grad_bias_V is not None:
-                grad_bias_V += grad_NV.sum(0)
+                grad_bias_V.addmv_(slopes_NV.T, weighed_N1[:, 0])
         return grad_hidden_TD, grad_weight_VD, grad_bias_V, None, None, None
+
+
+def _raw(hidden_ND: torch.Tensor, weight_VD: torch.Tensor, bias_V: Any, narrow: _Narrow | None) -> torch.Tensor:
+    """Raw logits, (N, V) of the head's dtype."""
+    if narrow and narrow.read:
+        return narrow.read.unrounded(hidden_ND)
+    return nn.functional.linear(hidden_ND, weight_VD, bias_V)
+
+
+def _whole_chains(shape: _Shape, raw_NV: torch.Tensor) -> bool:
+    """Whether log-probabilities and slopes come of raw logits in one pass."""
+    return shape.plain and raw_NV.dtype == torch.float32 and raw_NV.device.type == "cpu"
+
+
+def _back(slopes_NV: torch.Tensor, weight_VD: torch.Tensor, narrow: _Narrow | None, slopes_ND: torch.Tensor) -> None:
+    """Write slopes in the hidden states, given those in raw logits (in their room, where they are bfloat16)."""
+    if narrow is None:
+        torch.mm(slopes_NV.to(weight_VD.dtype), weight_VD, out=slopes_ND)
+        return
+    joint = narrow.joint
+    slopes_ND.copy_(joint.slope(slopes_NV if slopes_NV.dtype == torch.bfloat16 else joint.slope_placed(slopes_NV)))
 
 
 def _slopes(

@@ -24,6 +24,7 @@ from torch.nn.functional import linear
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from burnish.models.kernels.low_rank import low_rank_gradients
+from burnish.models.memory import set_aside
 from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import Product
 
@@ -160,18 +161,31 @@ class _Matrix:
 
 
 _kept: MutableMapping[torch.Tensor, _Matrix] | None = None
+_laid_out: MutableMapping[torch.Tensor, tuple[tuple[int, int], Prepacked]] = WeakTensorKeyDictionary()
 
 
 @contextmanager
 def weights_stay() -> Iterator[None]:
     """Inside, frozen weights are rounded once: whoever asks for it knows that nothing else changes them, which can't be
     seen on a tensor. Weights that an adapter is merged into for a while are not meant."""
-    global _kept
-    before, _kept = _kept, WeakTensorKeyDictionary()
+    global _kept, _laid_out
+    before = _kept, _laid_out
+    _kept, _laid_out = WeakTensorKeyDictionary(), WeakTensorKeyDictionary()
     try:
         yield
     finally:
-        _kept = before
+        _kept, _laid_out = before
+
+
+def prepacked(part: Product) -> Prepacked:
+    """One layer as it stands now, only to be read; a frozen one is laid out once where weights stay."""
+    if _kept is None or not part.lasting or part.adapter is not None:
+        return Prepacked([part])
+    stamp = _stamp(part.weight)
+    known = _laid_out.get(part.weight)
+    if known is None or known[0] != stamp:
+        known = _laid_out[part.weight] = stamp, Prepacked([part])
+    return known[1]
 
 
 class Rounded:
@@ -276,6 +290,8 @@ class Rounded:
         rows = self._outputs + self._rank
         if known is None or known.weights != weights or len(known.values) < rows:
             known = _kept[self.parts[0].weight] = self._made(weights)
+            for part in self.parts:
+                set_aside(part.weight)
         return known
 
     @torch.no_grad()
