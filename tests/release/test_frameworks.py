@@ -32,6 +32,9 @@ def test_it_is_filled_from_the_evidence(passed_run: Callable[..., RunFolder], lo
         assert told in text
     assert "secrets: 0 findings in 3 rows" in text
     assert "was not calibrated on replies of these models" in text
+    assert "digests of the base, of the tuned weights" in text
+    chained = said.model_copy(update={"base": said.base.model_copy(update={"base": said.base})})
+    assert "digests of the base and all that it was made on, of" in frameworks("run", chained, proof)
     poor = frameworks("run", said, replace(proof, audit=None, dataset=None))
     assert "the data were not audited" in poor
     assert "| not examined |" in poor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from burnish.cli.visible import visible
 from burnish.run_folder import RunFolder
 
 _STYLES: dict[Outcome, str] = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}
+_COLUMNS = ("rule\nsuite", "n", "base\ntuned", "change\nbounds", "p (Holm)\ncould have seen")
 
 
 def gate(run: RunArgument) -> None:
@@ -31,7 +33,8 @@ def gate(run: RunArgument) -> None:
 
 def _show(decision: Decision, corrected: Sequence[str]) -> None:
     console = Console(highlight=False)
-    table = Table("rule", "suite", "outcome", "n", "base", "tuned", "change", "bounds", "p (Holm)", "could have seen")
+    table = Table("", *_COLUMNS, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.columns[1].overflow, table.columns[1].min_width = "fold", 20
     for rule in decision.rules:
         table.add_row(*_cells(rule))
     console.print(table)
@@ -61,19 +64,15 @@ def _corrected(home: RunFolder, decision: Decision) -> list[str]:
 def _cells(rule: RuleResult) -> list[Text]:
     in_percent = rule.rule != "task_gain"
     low, high = rule.interval or (None, None)
-    bounds = f"{_number(low, in_percent)} to {_number(high, in_percent)}" if rule.interval else "-"
-    unscored = f" ({rule.unscored} unscored)" if rule.unscored else ""
+    bounds = f"\n{_number(low, in_percent)} to {_number(high, in_percent)}" if rule.interval else ""
+    unscored = f"\n{rule.unscored} unscored" if rule.unscored else ""
     return [
-        Text(rule.rule),
-        Text(visible(rule.suite)),
         Text(rule.outcome, style=_STYLES[rule.outcome]),
+        Text(f"{rule.rule}\n{visible(rule.suite)}"),
         Text(f"{rule.n}{unscored}"),
-        Text(_number(rule.base_rate, in_percent)),
-        Text(_number(rule.tuned_rate, in_percent)),
-        Text(_number(rule.estimate, in_percent)),
-        Text(bounds),
-        Text("-" if rule.p_holm is None else f"{rule.p_holm:.2g}"),
-        Text(_number(rule.smallest_effect, in_percent)),
+        Text(f"{_number(rule.base_rate, in_percent)}\n{_number(rule.tuned_rate, in_percent)}"),
+        Text(f"{_number(rule.estimate, in_percent)}{bounds}"),
+        Text(f"{'-' if rule.p_holm is None else f'{rule.p_holm:.2g}'}\n{_number(rule.smallest_effect, in_percent)}"),
     ]
 
 
