@@ -16,7 +16,7 @@ from burnish.cli.visible import visible
 from burnish.run_folder import RunFolder
 
 _STYLES: dict[Outcome, str] = {"PASS": "bold green", "HOLD": "bold yellow", "BLOCK": "bold red"}
-_COLUMNS = ("rule\nsuite", "n", "base\ntuned", "change\nbounds", "p (Holm)\ncould have seen")
+_COLUMNS = ("rule\nsuite", "n", "base\ntuned", "change\nbounds", "p (Holm)\ncould see")
 
 
 def gate(run: RunArgument) -> None:
