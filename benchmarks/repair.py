@@ -216,13 +216,13 @@ def read(work: Path) -> Iterator[Cell]:
 def table(cells: list[Cell]) -> str:
     """The cells as a Markdown table, each way's together, and which are missing."""
     lines = [
-        "| way | task | seed | trial | refusals: base, tuned, repaired | recovered | task: base, tuned, repaired | "
-        "task cost | over-refusal: base, tuned, repaired | cost | goal |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| way | task | seed | trial | holds | refusals: base, tuned, repaired | recovered "
+        "| task: base, tuned, repaired | task cost | over-refusal: base, tuned, repaired | cost | goal |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in sorted(cells, key=lambda c: (WAYS.index(c.way), TASKS.index(c.task), c.seed)):
         lines.append(
-            f"| `{cell.way}` | {cell.task} | {cell.seed} | {cell.made} | "
+            f"| `{cell.way}` | {cell.task} | {cell.seed} | {cell.made} | {'yes' if cell.holds else 'no'} | "
             f"{', '.join(map(str, cell.refusals))} of {cell.harmful} | {cell.recovered:.0%} | "
             f"{', '.join(f'{100 * mean:.1f}' for mean in cell.means)} | {cell.task_cost:+.1f} | "
             f"{', '.join(map(str, cell.over_refusals))} of {cell.harmless} | {cell.over_refusal_cost:+.1f} | "
