@@ -14,6 +14,8 @@ NEEDED: dict[tuple[Family, str], dict[str, object]] = {
     ("reward", "function"): _FUNCTION,
     ("reward", "reward_model"): {"path": "runs/reward"},
     ("repair", "project"): {"unaligned": "a-model"},
+    ("candidate", "retrieval"): {"documents": "documents"},
+    ("candidate", "model"): {"model": "a-model"},
 }
 """What has no default."""
 

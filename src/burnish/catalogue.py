@@ -16,7 +16,8 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from burnish.settings import PluginSettings
 
 Family: TypeAlias = Literal[
-    "method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward", "distillation"
+    "method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward", "distillation",
+    "candidate",
 ]
 
 DEFAULT: dict[Family, str] = {"method": "sft", "adapter": "lora", "judge": "refusal", "distillation": "sequence"}
@@ -103,6 +104,14 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "logits": "burnish.train.distillation.logits:Logits",
         "on_policy": "burnish.train.distillation.on_policy:OnPolicy",
     },
+    "candidate": {
+        "prompt": "burnish.advise.candidates.prompt:Prompted",
+        "few_shot": "burnish.advise.candidates.few_shot:FewShot",
+        "retrieval": "burnish.advise.candidates.retrieval:Retrieval",
+        "model": "burnish.advise.candidates.model:OtherModel",
+        "endpoint": "burnish.advise.candidates.endpoint:ServedCandidate",
+        "tuning": "burnish.advise.candidates.tuning:Tuning",
+    },
 }
 
 
@@ -168,5 +177,6 @@ JudgeSettings = Annotated[SerializeAsAny[PluginSettings], _validator("judge")]
 MetricSettings = Annotated[SerializeAsAny[PluginSettings], _validator("metric")]
 TrackerSettings = Annotated[SerializeAsAny[PluginSettings], _validator("tracker")]
 WaySettings = Annotated[SerializeAsAny[PluginSettings], _validator("repair")]
+CandidateSettings = Annotated[SerializeAsAny[PluginSettings], _validator("candidate")]
 RewardChoice = Annotated[SerializeAsAny[PluginSettings], _validator("reward")]
 DistillationSettings = Annotated[SerializeAsAny[PluginSettings], _validator("distillation")]

@@ -1,4 +1,5 @@
-"""The stages in order: prepare, audit, train, evaluate, gate, repair, release, report. The only place that knows it.
+"""The stages in order: prepare, audit, train, evaluate, gate, advise, repair, release, report. The only place that
+knows it.
 
 A stage that finished with the same inputs is not done again on resume; one that refuses ends the run there. Stages
 hand on artefacts; everything they write lies in the run folder.
@@ -8,11 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
+from burnish.advice import Advice
+from burnish.advise.settings import AdviseSettings
 from burnish.artefacts import (
     Artefact,
     AuditReport,
@@ -49,6 +53,15 @@ class Outcome:
     repaired: Path | None = None
 
 
+@dataclass(frozen=True)
+class Advised:
+    """What advice came to."""
+
+    folder: Path
+    advice: Advice
+    report: Path
+
+
 def run(
     recipe: Recipe | Path | str,
     *,
@@ -68,6 +81,31 @@ def run(
     if not isinstance(recipe, Recipe):
         folder = Path(recipe).resolve().parent
         recipe = load_recipe(recipe)
+    with _begun(recipe, runs, resume) as home:
+        return _Run(recipe, home, folder, resume, until).carry_out()
+
+
+def advise(
+    recipe: Recipe | Path | str, *, runs: Path = Path("runs"), folder: Path = Path(), resume: bool = False
+) -> Advised:
+    """Whether to prompt or to fine-tune on a recipe's task; the stages before tuning are done if they aren't yet. Where
+    the run folder holds the recipe's tuned model already, that one is measured. `folder` as in `run`.
+
+    Raises: BurnishError of the stage that refuses or fails; RunFolderError as `run` does.
+    """
+    if not isinstance(recipe, Recipe):
+        folder = Path(recipe).resolve().parent
+        recipe = load_recipe(recipe)
+    with _begun(recipe, runs, resume) as home:
+        return _Run(recipe, home, folder, resume, "release").give_advice()
+
+
+@contextmanager
+def _begun(recipe: Recipe, runs: Path, resume: bool) -> Iterator[RunFolder]:
+    """The recipe's run folder, held, with the recipe in it.
+
+    Raises: RunFolderError when it holds a run already that isn't to be resumed.
+    """
     home = RunFolder(runs / recipe.name)
     with home.locked():
         if home.file("recipe.yaml").exists() and not resume:
@@ -76,7 +114,7 @@ def run(
                 hint="go on with it: add --resume; or start another: --set name=...",
             )
         home.write_text("recipe.yaml", dump_recipe(recipe))
-        return _Run(recipe, home, folder, resume, until).carry_out()
+        yield home
 
 
 def repair(run: Path, *, ways: Sequence[str] = (), folder: Path = Path()) -> Outcome:
@@ -135,9 +173,24 @@ class _Run:
 
         say("gate")
         decision = decide(recipe.gate, home)
+        if recipe.advise:
+            self._advise(dataset, audited, trained)
         if decision.verdict != "PASS" and recipe.repair.ways and self._reaches("repair"):
             return self._mended(decision, self._repair(dataset, audited, trained, decision))
         return self._reported(decision, self._release(decision, home))
+
+    def give_advice(self) -> Advised:
+        """Up to the audit, then advice, with the tuned model where it is there."""
+        from burnish.report.stage import write_report
+
+        dataset = self._dataset()
+        self._find_model()
+        audited = self._audit(dataset)
+        key = self._next_key("train", self._train_settings(audited))
+        done = self._home.is_done("train", key)
+        trained = self._home.load("train/train.json", TrainedModel) if done else None
+        advice = self._advise(dataset, audited, trained if trained and trained.writes else None)
+        return Advised(self._home.path, advice, write_report(self._home))
 
     def mend(self) -> Outcome:
         """From the decision on, in a run whose stages before it are done."""
@@ -161,7 +214,7 @@ class _Run:
     ) -> _A:
         """Do a stage, or take what it left if it is done already with these inputs. `also`: patterns of more files
         that it writes."""
-        self._key = content_digest(name, settings, self._recipe.seed, self._key)
+        self._key = self._next_key(name, settings)
         if self._resume and self._home.is_done(name, self._key):
             say(f"{name}: done already")
             return self._home.load(output, kind)
@@ -171,6 +224,9 @@ class _Run:
         outputs = [path for pattern in (output, *also) for path in self._home.path.glob(pattern)]
         self._home.finish(name, self._key, outputs, time.monotonic() - started)
         return artefact
+
+    def _next_key(self, name: Stage, settings: object) -> str:
+        return content_digest(name, settings, self._recipe.seed, self._key)
 
     def _dataset(self) -> Dataset:
         from burnish.data.stage import prepare
@@ -224,14 +280,12 @@ class _Run:
         return self._stage("audit", settings, "audit/audit.json", AuditReport, also, work)
 
     def _train(self, dataset: Dataset, audited: AuditReport) -> TrainedModel:
-        from burnish.train.stage import read_beside, train
+        from burnish.train.stage import train
 
         recipe = self._recipe
-        settings = [recipe.train.model_dump(mode="json"), recipe.model.model_dump(mode="json"), audited.quarantined]
-        settings += [beside] if (beside := read_beside(recipe.train, self._folder)) else []
         return self._stage(
             "train",
-            settings,
+            self._train_settings(audited),
             "train/train.json",
             TrainedModel,
             ("train/adapter/*", "train/model/*", "train/reward_model.json", "train/samples.jsonl"),
@@ -246,6 +300,42 @@ class _Run:
                 folder=self._folder,
             ),
         )
+
+    def _train_settings(self, audited: AuditReport) -> list[object]:
+        from burnish.train.stage import read_beside
+
+        recipe = self._recipe
+        beside = read_beside(recipe.train, self._folder)
+        settings = [recipe.train.model_dump(mode="json"), recipe.model.model_dump(mode="json"), audited.quarantined]
+        return [*settings, *([beside] if beside else [])]
+
+    def _advise(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel | None) -> Advice:
+        """Keeps its own account of what is measured, so that nothing that builds on other stages is touched."""
+        from burnish.advise.bench import Finished
+        from burnish.advise.job import Job
+        from burnish.advise.stage import advise
+        from burnish.models.builtin import cache_folder
+
+        recipe = self._recipe
+        if recipe.evaluate.task is None:
+            raise RecipeError(
+                "evaluate.task: null, but advice is measured on the task; nothing was advised",
+                hint="give the task a metric: evaluate.task.metric",
+            )
+        say("advise")
+        job = Job(
+            recipe.advise or AdviseSettings(), recipe.model, recipe.train, recipe.evaluate.task, recipe.seed,
+            self._folder, cache_folder().parent,
+        )  # fmt: skip
+        finished = Finished(trained, self._decision_on(trained)) if trained else None
+        return advise(job, dataset, audited.quarantined, self._home, finished)
+
+    def _decision_on(self, trained: TrainedModel) -> Decision | None:
+        """The gate's decision on these weights, if it has made one."""
+        if not (self._home.path / "gate/decision.json").is_file():
+            return None
+        decision = self._home.load("gate/decision.json", Decision)
+        return decision if trained.digest in decision.digests.values() else None
 
     def _evaluate(self, dataset: Dataset, trained: TrainedModel) -> Evaluation:
         from burnish.evaluate.stage import evaluate

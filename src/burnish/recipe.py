@@ -15,6 +15,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from burnish.advise.settings import AdviseSettings
 from burnish.audit.settings import AuditSettings
 from burnish.catalogue import PluginSettingsError
 from burnish.data.settings import DataSettings
@@ -29,7 +30,8 @@ from burnish.train.settings import TrainSettings
 
 
 class Recipe(Settings):
-    """All settings of a run. `name` names its folder: letters, digits, dots, dashes and underscores only."""
+    """All settings of a run. `name` names its folder: letters, digits, dots, dashes and underscores only. With
+    `advise`, a run ends with advice on whether tuning was worth it; `burnish advise` gives it without one too."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -40,6 +42,7 @@ class Recipe(Settings):
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     repair: RepairSettings = Field(default_factory=RepairSettings)
+    advise: AdviseSettings | None = None
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ import typer
 
 from burnish import __version__
 from burnish.cli import labels, models_command
+from burnish.cli.advise import advise
 from burnish.cli.audit import audit
 from burnish.cli.chat import chat
 from burnish.cli.demo import demo
@@ -69,7 +70,23 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return carry_out
 
 
-for command in (demo, init, preview, run, audit, train, gate, repair, release, verify, report, suites, chat, ui):
+for command in (
+    demo,
+    init,
+    preview,
+    run,
+    audit,
+    advise,
+    train,
+    gate,
+    repair,
+    release,
+    verify,
+    report,
+    suites,
+    chat,
+    ui,
+):
     app.command()(_interruptible(command))
 app.command("sample")(_interruptible(sample_pairs))
 evaluation = typer.Typer(

@@ -11,7 +11,7 @@ from functools import cache
 import jinja2
 from markupsafe import Markup
 
-from burnish.report import charts, text
+from burnish.report import charts, scatter, text
 
 
 @cache
@@ -37,7 +37,10 @@ def environment(package: str) -> jinja2.Environment:
         highlighted=text.highlighted,
     )
     made.globals.update(
-        line_chart=charts.line_chart, rate_bar=charts.rate_bar, difference_track=charts.difference_track
+        line_chart=charts.line_chart,
+        scatter_chart=scatter.scatter_chart,
+        rate_bar=charts.rate_bar,
+        difference_track=charts.difference_track,
     )
     return made
 

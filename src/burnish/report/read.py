@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 import yaml
 
+from burnish.advice import Advice
 from burnish.artefacts import (
     RESPONSE_COLUMNS,
     Artefact,
@@ -102,6 +103,7 @@ class Evidence:
     reward_model: RewardModelReport | None = None
     answers: tuple[Compared, ...] = ()
     thoughts: tuple[Thought, ...] = ()
+    advice: Advice | None = None
 
 
 def read_evidence(run: RunFolder) -> Evidence:
@@ -140,6 +142,7 @@ def read_evidence(run: RunFolder) -> Evidence:
         reward_model=_load(run, "train/reward_model.json", RewardModelReport),
         answers=compared_answers(run.path / "train/samples.jsonl"),
         thoughts=_thoughts(run.path / "evaluate/traces.jsonl") if evaluation else (),
+        advice=_load(run, "advise/advice.json", Advice),
     )
 
 

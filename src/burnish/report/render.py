@@ -10,7 +10,7 @@ import jinja2
 
 from burnish import __version__
 from burnish.artefacts import Decision, Outcome
-from burnish.report import attacks, inheritance, tables, text
+from burnish.report import advice, attacks, inheritance, tables, text
 from burnish.report.curves import curves
 from burnish.report.environment import environment
 from burnish.report.read import Evidence
@@ -49,6 +49,7 @@ def render(evidence: Evidence) -> str:
             changes=tables.changes(evidence.replies, under_attack),
             losses=tables.losses(evidence),
             curves=curves(evidence.metrics),
+            advised=_advised(evidence),
             verdicts=tables.SAFETY_VERDICTS,
             decisions={},
             version=__version__,
@@ -59,6 +60,19 @@ def render(evidence: Evidence) -> str:
 def _beside(evidence: Evidence, under_attack: Container[str]) -> inheritance.Beside | None:
     companions = evidence.evaluation.companions if evidence.evaluation else ()
     return inheritance.beside(companions, evidence.replies, evidence.thoughts, under_attack)
+
+
+def _advised(evidence: Evidence) -> Mapping[str, object]:
+    """What the page shows of the advice; empty without one."""
+    found = evidence.advice
+    if found is None:
+        return {}
+    return {
+        "found": found,
+        "spots": advice.spots(found),
+        "curve": advice.curve(found),
+        "break_even": [advice.said(pair) for pair in found.break_even],
+    }
 
 
 def render_audit(evidence: Evidence, decisions: Mapping[str, str]) -> str:

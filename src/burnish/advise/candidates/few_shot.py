@@ -1,0 +1,96 @@
+"""The base model with worked examples before the question, how many and which chosen on development rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from burnish.advice import Measured
+from burnish.advise.bench import Ask, Bench
+from burnish.advise.candidate import CandidateUnfit
+from burnish.advise.examples import Chooser, Selection, shown_with
+from burnish.advise.safety import UNCHANGED
+from burnish.evaluate.few_shot import Example, with_examples
+from burnish.logs import say
+from burnish.records import Message
+from burnish.settings import PluginSettings
+
+
+class FewShotSettings(PluginSettings):
+    """Every number of examples in `k` is tried with every `selection` on the development rows: random (the same
+    examples for every question), bm25 (those with the most telling words in common with it), embedding (those nearest
+    to it by the sentence `encoder`, a folder or a Hub id; needs the extra `embeddings`)."""
+
+    kind: Literal["few_shot"] = "few_shot"
+    name: str = ""
+    k: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(default=(4, 16), min_length=1)
+    selection: tuple[Selection, ...] = Field(default=("random", "bm25"), min_length=1)
+    encoder: str = ""
+
+
+class FewShot:
+    """Chooses on development rows, then asks the held-out ones once."""
+
+    Settings = FewShotSettings
+
+    def __init__(self, settings: FewShotSettings) -> None:
+        self._settings = settings
+
+    def depends_on(self, bench: Bench) -> str:
+        """Nothing but settings and bench."""
+        del bench
+        return ""
+
+    def measure(self, bench: Bench) -> Sequence[Measured]:
+        """One candidate: the best way on the development rows; of equals the one with fewer examples.
+
+        Raises: CandidateUnfit when there is no example to show.
+        """
+        name = self._settings.name or "few-shot"
+        began = time.perf_counter()
+        k, selection, chooser, score = self._best(bench, name)
+        one_off = time.perf_counter() - began
+        say(f"{name}: {k} examples by {selection} do best on {len(bench.development)} development rows ({score:.3f})")
+        replies = bench.ask(f"advise: {name}", bench.speaker(), _ask(bench, chooser, k))
+        return [
+            Measured(
+                name=name,
+                side="prompting",
+                made=f"{k} worked examples, chosen by {selection}",
+                shown=bench.job.model.name,
+                answers=replies.answers,
+                seconds=replies.seconds,
+                timed=replies.timed,
+                one_off_seconds=one_off,
+                safety=UNCHANGED,
+            )
+        ]
+
+    def _best(self, bench: Bench, name: str) -> tuple[int, Selection, Chooser, float]:
+        best: tuple[int, Selection, Chooser, float] | None = None
+        for k in sorted(set(self._settings.k)):
+            if k > len(bench.pool):
+                say(f"{name}: {k} examples are more than the {len(bench.pool)} rows there are to choose from")
+                continue
+            for selection in self._settings.selection:
+                chooser = Chooser(bench.pool, selection, self._settings.encoder)
+                label = f"advise: {name}, {k} {selection}"
+                replies = bench.ask(label, bench.speaker(), _ask(bench, chooser, k), bench.development, timed=False)
+                known = [s for s in bench.scores(replies.answers, bench.development) if s is not None]
+                score = sum(known) / len(known) if known else float("-inf")
+                if best is None or score > best[3]:
+                    best = (k, selection, chooser, score)
+        if best is None:
+            raise CandidateUnfit(f"needs {min(self._settings.k)} examples, and there are {len(bench.pool)} rows")
+        return best
+
+
+def _ask(bench: Bench, chooser: Chooser, k: int) -> Ask:
+    def chat(row: Example) -> tuple[Message, ...]:
+        examples = shown_with(row, chooser.chosen(row, k), lambda chat: bench.fits(chat, row))
+        return with_examples(row.prompt, examples)
+
+    return chat

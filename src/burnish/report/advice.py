@@ -1,0 +1,44 @@
+"""The report's numbers on advice: the picture of quality against cost and the learning curve. Knows nothing of HTML."""
+
+from __future__ import annotations
+
+from burnish.advice import Advice, BreakEven
+from burnish.report.charts import Line
+from burnish.report.scatter import Spot
+from burnish.report.text import count
+
+UNITS = {"seconds": "machine time", "money": "money"}
+
+
+def spots(advice: Advice) -> tuple[Spot, ...]:
+    """The candidates whose quality and seconds were measured."""
+    return tuple(
+        Spot(c.name, c.seconds, c.quality, c.interval, int(c.side == "tuning"))
+        for c in advice.candidates
+        if c.quality is not None and c.interval is not None and c.seconds
+    )
+
+
+def curve(advice: Advice) -> tuple[Line, ...]:
+    """Quality in per cent by training rows, and where the forecast leads; none with fewer than two points."""
+    points = sorted(
+        (float(c.trained_rows), 100 * c.quality)
+        for c in advice.candidates
+        if c.trained_rows is not None and c.quality is not None
+    )
+    if len(points) < 2:
+        return ()
+    lines = [Line("measured", tuple(points))]
+    if advice.forecast:
+        lines.append(Line("forecast", (points[-1], (float(advice.forecast.rows), 100 * advice.forecast.quality))))
+    return tuple(lines)
+
+
+def said(pair: BreakEven) -> str:
+    """Which of the two is cheaper, and from when on."""
+    unit = UNITS[pair.unit]
+    if pair.requests is None:
+        return f"In {unit}, {pair.first} stays the cheaper."
+    if pair.requests == 0:
+        return f"In {unit}, {pair.later} costs no more from the first request on."
+    return f"In {unit}, {pair.later} is the cheaper from {count(pair.requests)} requests on, {pair.first} before."
