@@ -11,11 +11,16 @@ UNITS = {"seconds": "machine time", "money": "money"}
 
 
 def spots(advice: Advice) -> tuple[Spot, ...]:
-    """The candidates whose quality and seconds were measured."""
+    """The candidates whose quality and seconds were measured; of the tuned ones that on the most rows, since the others
+    are the learning curve's."""
+    largest = max((c.share or 0.0 for c in advice.candidates if c.side == "tuning"), default=0.0)
     return tuple(
         Spot(c.name, c.seconds, c.quality, c.interval, int(c.side == "tuning"))
         for c in advice.candidates
-        if c.quality is not None and c.interval is not None and c.seconds
+        if c.quality is not None
+        and c.interval is not None
+        and c.seconds
+        and (c.side == "prompting" or c.share == largest)
     )
 
 

@@ -160,6 +160,14 @@ def _undecided(evidence: Evidence) -> Standing:
             (f"Learn from it: train.method.rewards: [{{kind: reward_model, path: runs/{evidence.name}}}]",),
         )
     missing = [name for name, done in _stages(evidence) if not done]
+    if evidence.advice and evidence.trained is None:
+        return Standing(
+            evidence.advice.recommendation.upper(),
+            "none",
+            "Advice before tuning; no model has been made or decided about.",
+            evidence.advice.words,
+            ("Tune all the same, and have it evaluated: burnish run RECIPE --resume",),
+        )
     return Standing(
         "NO VERDICT",
         "none",
