@@ -16,7 +16,16 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from burnish.settings import PluginSettings
 
 Family: TypeAlias = Literal[
-    "method", "adapter", "detector", "attack", "judge", "metric", "tracker", "repair", "reward", "distillation",
+    "method",
+    "adapter",
+    "detector",
+    "attack",
+    "judge",
+    "metric",
+    "tracker",
+    "repair",
+    "reward",
+    "distillation",
     "candidate",
 ]
 
