@@ -6,6 +6,7 @@ Knows nothing of candidates.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -24,6 +25,7 @@ from burnish.evaluate.reply_cache import Reply, ReplyCache, well_formed
 from burnish.evaluate.speaker import ModelSpeaker, Speaker, Tokens
 from burnish.evaluate.stage import context_of
 from burnish.evaluate.task import Task, prepare_task
+from burnish.logs import progress
 from burnish.models.chat_template import Encoder
 from burnish.models.device import arithmetic
 from burnish.models.load import LoadedModel, identify, load_model, load_tokenizer
@@ -49,7 +51,7 @@ class Replies:
     """Answers in the order of the rows, and the median seconds of `timed` requests that were asked alone."""
 
     answers: tuple[Answer | None, ...]
-    seconds: float | None
+    seconds: float
     timed: int
 
 
@@ -110,7 +112,13 @@ class Bench:
 
     def speaker(self) -> ModelSpeaker:
         """The base, loaded when it is first asked."""
-        return ModelSpeaker(self.base.digest, self._base)
+        return ModelSpeaker(self.base.digest, self.load)
+
+    def load(self) -> LoadedModel:
+        """The base's weights, in memory from here on."""
+        if self._loaded is None:
+            self._loaded = load_model(self.job.model)
+        return self._loaded
 
     def release(self) -> None:
         """Let go of the base's weights, for others need the memory."""
@@ -125,31 +133,41 @@ class Bench:
         label: str,
         speaker: Speaker,
         ask: Ask,
-        rows: Sequence[Example] | None = None,
         *,
         encoder: Encoder | None = None,
         asker: Asker | None = None,
-        timed: bool = True,
     ) -> Replies:
-        """A local model's answers to the held-out rows, or to other ones. `encoder` and `asker` are the base's unless
-        given."""
-        asked = self.rows if rows is None else rows
+        """A local model's answers to the held-out rows. `encoder` and `asker` are the base's unless given."""
         encoder, asker = encoder or self.encoder, asker or self.asker
-        prompts = [encoder.prompt(ask(row), row.tools) for row in asked]
+        prompts = [encoder.prompt(ask(row), row.tools) for row in self.rows]
         replies = asker.replies(speaker, prompts, self.task.max_new_tokens, label)
         answers = tuple(
-            _answer(encoder, row, prompt, reply) for row, prompt, reply in zip(asked, prompts, replies, strict=True)
+            _answer(encoder, row, prompt, reply) for row, prompt, reply in zip(self.rows, prompts, replies, strict=True)
         )
-        if not timed:
-            return Replies(answers, None, 0)
-        some = asked[: self.job.advise.timed]
+        some = self.rows[: self.job.advise.timed]
         return Replies(answers, self._timed(speaker, ask, encoder, some), len(some))
 
-    def scores(self, answers: Iterable[Answer | None], rows: Sequence[Example] | None = None) -> list[float | None]:
+    def rehearse(self, label: str, ask: Ask) -> float:
+        """The base's mean score on the development rows; minus infinity where none could be scored. Nothing comes from
+        the cache, for what choosing takes is part of what a candidate costs."""
+        prompts = [self.encoder.prompt(ask(row), row.tools) for row in self.development]
+        texts = [""] * len(prompts)
+        with progress(label, len(prompts)) as bar:
+
+            def keep(index: int, reply: Reply) -> None:
+                texts[index] = reply.text.strip()
+                bar.advance()
+
+            self.speaker().reply(prompts, self.task.max_new_tokens, keep)
+        found = [self.task.metric.score(t, row.reference) for t, row in zip(texts, self.development, strict=True)]
+        known = [score for score in found if score is not None]
+        return statistics.fmean(known) if known else -math.inf
+
+    def scores(self, answers: Iterable[Answer | None]) -> list[float | None]:
         """Each row's score; None for an answer that could not be had, or can't be scored."""
         return [
             None if answer is None else self.task.metric.score(answer.text, row.reference)
-            for answer, row in zip(answers, self.rows if rows is None else rows, strict=True)
+            for answer, row in zip(answers, self.rows, strict=True)
         ]
 
     def _timed(self, speaker: Speaker, ask: Ask, encoder: Encoder, rows: Sequence[Example]) -> float:
@@ -160,11 +178,6 @@ class Bench:
             speaker.reply([encoder.prompt(ask(row), row.tools)], self.task.max_new_tokens, lambda _, reply: None)
             took.append(time.perf_counter() - began)
         return statistics.median(took[1:])
-
-    def _base(self) -> LoadedModel:
-        if self._loaded is None:
-            self._loaded = load_model(self.job.model)
-        return self._loaded
 
     def _training_rows(self) -> Iterable[Record]:
         records = read_records(self.run.file(self.dataset.train_path))

@@ -50,6 +50,7 @@ class FewShot:
         Raises: CandidateUnfit when there is no example to show.
         """
         name = self._settings.name or "few-shot"
+        bench.load()
         began = time.perf_counter()
         k, selection, chooser, score = self._best(bench, name)
         one_off = time.perf_counter() - began
@@ -77,10 +78,7 @@ class FewShot:
                 continue
             for selection in self._settings.selection:
                 chooser = Chooser(bench.pool, selection, self._settings.encoder)
-                label = f"advise: {name}, {k} {selection}"
-                replies = bench.ask(label, bench.speaker(), _ask(bench, chooser, k), bench.development, timed=False)
-                known = [s for s in bench.scores(replies.answers, bench.development) if s is not None]
-                score = sum(known) / len(known) if known else float("-inf")
+                score = bench.rehearse(f"advise: {name}, {k} {selection}", _ask(bench, chooser, k))
                 if best is None or score > best[3]:
                     best = (k, selection, chooser, score)
         if best is None:

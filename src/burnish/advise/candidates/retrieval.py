@@ -54,6 +54,7 @@ class Retrieval:
         Raises: EvaluationError when the folder holds no document, or the encoder's package isn't installed.
         """
         name = self._settings.name or "retrieval"
+        bench.load()
         began = time.perf_counter()
         pieces = self._pieces(bench)
         texts = [piece.text for piece in pieces]
@@ -82,10 +83,7 @@ class Retrieval:
     def _best(self, bench: Bench, name: str, pieces: Sequence[Piece], index: Index) -> int:
         found: dict[int, float] = {}
         for k in sorted(set(self._settings.k)):
-            ask = _ask(bench, pieces, index, k)
-            replies = bench.ask(f"advise: {name}, {k}", bench.speaker(), ask, bench.development, timed=False)
-            known = [s for s in bench.scores(replies.answers, bench.development) if s is not None]
-            found[k] = sum(known) / len(known) if known else float("-inf")
+            found[k] = bench.rehearse(f"advise: {name}, {k}", _ask(bench, pieces, index, k))
         best = max(found, key=lambda k: found[k])
         say(f"{name}: {best} pieces do best on {len(bench.development)} development rows ({found[best]:.3f})")
         return best
