@@ -1,8 +1,8 @@
-"""Is the advice right? Twelve small tasks, each measured exhaustively beside what the advisor says on a few rows.
+"""Is the advice right? Ten small tasks, each measured exhaustively beside what the advisor says on a few rows.
 
     python benchmarks/advisor.py --work runs/advisor
 
-The advisor sees 80 training rows and 60 held-out ones. The truth is measured on 200 others: the plain prompt, every
+The advisor sees 80 training rows and 60 held-out ones. The truth is measured on 150 others: the plain prompt, every
 number and selection of examples on its own, and the tuned model; where tuning isn't ahead, also a model tuned on twice
 the rows. From these means follows what is true:
 
@@ -30,7 +30,7 @@ from burnish.advice import Advice, Candidate
 from burnish.recipe import parse_recipe
 from burnish.run_folder import RunFolder
 
-TRAIN, HELDOUT, TRUTH = 80, 60, 200
+TRAIN, HELDOUT, TRUTH = 80, 60, 150
 WORTHWHILE, USEFUL, NEAR = 0.05, 0.10, 0.10
 EXAMPLES, SELECTIONS = (2, 8), ("random", "bm25")
 RECIPE = """\

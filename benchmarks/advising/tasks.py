@@ -56,12 +56,6 @@ def copy(source: random.Random) -> tuple[str, str]:
     return text, text
 
 
-def brackets(source: random.Random) -> tuple[str, str]:
-    """The question in brackets."""
-    text = _phrase(source)
-    return text, f"[[{text}]]"
-
-
 def town(source: random.Random) -> tuple[str, str]:
     """One word of a sentence."""
     place = source.choice(TOWNS)
@@ -119,16 +113,8 @@ def digest(source: random.Random) -> tuple[str, str]:
     return text, _digest(text)[:4]
 
 
-def desk(source: random.Random) -> tuple[str, str]:
-    """Which of six desks a request goes to, by one word of it."""
-    desks = {"parcel": "D1", "invoice": "D2", "password": "D3", "holiday": "D4", "printer": "D5", "parking": "D6"}
-    word = source.choice(list(desks))
-    return f"{source.choice(NAMES)} from {source.choice(TOWNS)} asks about a {word}.", desks[word]
-
-
 TASKS = (
     Task("copy", "Repeat the text.", copy),
-    Task("brackets", "Put the text in double square brackets.", brackets),
     Task("town", "Name the town.", town),
     Task("fields", "Give name, age and town as JSON.", fields, "json_fields"),
     Task("order", "Turn the order round.", order),
@@ -138,7 +124,6 @@ TASKS = (
     Task("parity", "Answer with the code.", parity),
     Task("coin", "Answer with the code.", coin),
     Task("digest", "Answer with the code.", digest),
-    Task("desk", "Answer with the desk.", desk),
 )
 
 

@@ -1,5 +1,5 @@
 """Write orders.jsonl and orders_test.jsonl: customers' messages that name an order, and its number as the reply;
-the test's messages are worded in other ways.
+no order is in both.
 
     python examples/advise/make_rows.py
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 THINGS = ("lamp", "kettle", "desk", "rug", "mirror", "clock", "shelf", "blanket", "teapot", "chair", "vase", "basket")
 NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Ida", "Jack", "Karl", "Lena", "Mara")
-TRAINING = (
+WORDINGS = (
     "Hello, where is my {thing}? The order is {order}. {name}",
     "I want to send back the {thing} of order {order}, bought {days} days ago.",
     "{order} has not arrived after {days} days. Please look into it. Thanks, {name}",
@@ -24,8 +24,6 @@ TRAINING = (
     "About {order}: the {thing} has the wrong colour. {name}",
     "It has been {days} days, and nobody has written to me about {order} and the {thing}.",
     "Good morning, {name} here. Did you get the {thing} that I sent back, order {order}?",
-)
-TEST = (
     "{name} again. Any news of {order}? I have waited {days} days for the {thing}.",
     "I have got {count} {thing}s instead of one with {order}.",
     "Would you send me the bill for {order}? It was a {thing}.",
@@ -35,13 +33,12 @@ TEST = (
 )
 
 
-def rows(count: int, wordings: tuple[str, ...], rng: random.Random) -> list[dict[str, str]]:
-    """Rows of different orders, each a prompt and a completion."""
-    numbers = rng.sample(range(1000, 10_000), count)
+def rows(numbers: list[int], rng: random.Random) -> list[dict[str, str]]:
+    """A row for each order's number: a prompt and a completion."""
     found = []
     for index, number in enumerate(numbers):
         order = f"{rng.choice('ABCDEFGH')}{rng.choice('KLMNPRST')}-{number}"
-        text = wordings[index % len(wordings)].format(
+        text = WORDINGS[index % len(WORDINGS)].format(
             order=order,
             thing=rng.choice(THINGS),
             name=rng.choice(NAMES),
@@ -55,9 +52,9 @@ def rows(count: int, wordings: tuple[str, ...], rng: random.Random) -> list[dict
 def main() -> None:
     """Both files."""
     rng = random.Random(0)
-    for name, count, wordings in (("orders.jsonl", 160, TRAINING), ("orders_test.jsonl", 100, TEST)):
-        lines = [json.dumps(row) + "\n" for row in rows(count, wordings, rng)]
-        (HERE / name).write_text("".join(lines), encoding="utf-8")
+    numbers = rng.sample(range(1000, 10_000), 260)
+    for name, part in (("orders.jsonl", numbers[:160]), ("orders_test.jsonl", numbers[160:])):
+        (HERE / name).write_text("".join(json.dumps(row) + "\n" for row in rows(part, rng)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -52,9 +52,8 @@ class FewShot:
         name = self._settings.name or "few-shot"
         bench.load()
         began = time.perf_counter()
-        k, selection, chooser, score = self._best(bench, name)
+        k, selection, chooser = self._best(bench, name)
         one_off = time.perf_counter() - began
-        say(f"{name}: {k} examples by {selection} do best on {len(bench.development)} development rows ({score:.3f})")
         replies = bench.ask(f"advise: {name}", bench.speaker(), _ask(bench, chooser, k))
         return [
             Measured(
@@ -70,20 +69,25 @@ class FewShot:
             )
         ]
 
-    def _best(self, bench: Bench, name: str) -> tuple[int, Selection, Chooser, float]:
-        best: tuple[int, Selection, Chooser, float] | None = None
-        for k in sorted(set(self._settings.k)):
-            if k > len(bench.pool):
-                say(f"{name}: {k} examples are more than the {len(bench.pool)} rows there are to choose from")
-                continue
-            for selection in self._settings.selection:
-                chooser = Chooser(bench.pool, selection, self._settings.encoder)
-                score = bench.rehearse(f"advise: {name}, {k} {selection}", _ask(bench, chooser, k))
-                if best is None or score > best[3]:
-                    best = (k, selection, chooser, score)
-        if best is None:
+    def _best(self, bench: Bench, name: str) -> tuple[int, Selection, Chooser]:
+        """The best way; where there is one only, nothing is asked."""
+        sizes = sorted(k for k in set(self._settings.k) if k <= len(bench.pool))
+        if len(sizes) < len(set(self._settings.k)):
+            say(f"{name}: more than {len(bench.pool)} examples are not tried, for there are no more rows")
+        ways = [(k, selection) for k in sizes for selection in self._settings.selection]
+        if not ways:
             raise CandidateUnfit(f"needs {min(self._settings.k)} examples, and there are {len(bench.pool)} rows")
-        return best
+        choosers = {way: Chooser(bench.pool, way[1], self._settings.encoder) for way in ways}
+        best = ways[0]
+        if len(ways) > 1:
+            scores = {
+                way: bench.rehearse(f"advise: {name}, {way[0]} {way[1]}", _ask(bench, choosers[way], way[0]))
+                for way in ways
+            }
+            best = max(ways, key=lambda way: scores[way])
+            found = f"do best on {len(bench.development)} development rows ({scores[best]:.3f})"
+            say(f"{name}: {best[0]} examples by {best[1]} {found}")
+        return *best, choosers[best]
 
 
 def _ask(bench: Bench, chooser: Chooser, k: int) -> Ask:
