@@ -2,7 +2,7 @@
 
     python benchmarks/advisor.py --work runs/advisor
 
-The advisor sees 80 training rows and 60 held-out ones. The truth is measured on 150 others: the plain prompt, every
+The advisor sees 60 training rows and 50 held-out ones. The truth is measured on 100 others: the plain prompt, every
 number and selection of examples on its own, and the tuned model; where tuning isn't ahead, also a model tuned on twice
 the rows. From these means follows what is true:
 
@@ -11,7 +11,7 @@ the rows. From these means follows what is true:
     prompt              otherwise
 
 The advice is right when it says the same. "No difference seen" is right where the true difference is under 10 points,
-which 60 rows can't be expected to show. Everything is kept below --work: the same command goes on where it was stopped.
+which 50 rows can't be expected to show. Everything is kept below --work: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from burnish.advice import Advice, Candidate
 from burnish.recipe import parse_recipe
 from burnish.run_folder import RunFolder
 
-TRAIN, HELDOUT, TRUTH = 80, 60, 150
+TRAIN, HELDOUT, TRUTH = 60, 50, 100
 WORTHWHILE, USEFUL, NEAR = 0.05, 0.10, 0.10
-EXAMPLES, SELECTIONS = (2, 8), ("random", "bm25")
+EXAMPLES, SELECTIONS = (4, 8), ("random", "bm25")
 RECIPE = """\
 name: {name}
 seed: 1
@@ -45,7 +45,7 @@ evaluate:
 advise:
   worthwhile: 0.05
   useful: 0.1
-  development_rows: 20
+  development_rows: 15
   timed: 1
   candidates: {candidates}
 """
