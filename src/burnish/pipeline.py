@@ -28,8 +28,8 @@ from burnish.artefacts import (
     TrainedModel,
 )
 from burnish.data.written import Writer
-from burnish.errors import RecipeError, RunFolderError
-from burnish.logs import say
+from burnish.errors import BurnishError, RecipeError, RunFolderError
+from burnish.logs import say, warn
 from burnish.models.settings import ModelSettings
 from burnish.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from burnish.records import Conversation, content_digest
@@ -174,7 +174,7 @@ class _Run:
         say("gate")
         decision = decide(recipe.gate, home)
         if recipe.advise:
-            self._advise(dataset, audited, trained)
+            self._advise_as_well(dataset, audited, trained)
         if decision.verdict != "PASS" and recipe.repair.ways and self._reaches("repair"):
             return self._mended(decision, self._repair(dataset, audited, trained, decision))
         return self._reported(decision, self._release(decision, home))
@@ -329,6 +329,13 @@ class _Run:
         )  # fmt: skip
         finished = Finished(trained, self._decision_on(trained)) if trained else None
         return advise(job, dataset, audited.quarantined, self._home, finished)
+
+    def _advise_as_well(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel) -> None:
+        """Advice beside a decision: where it can't be had the run goes on, since nothing builds on it."""
+        try:
+            self._advise(dataset, audited, trained)
+        except BurnishError as error:
+            warn(f"no advice: {error.message}")
 
     def _decision_on(self, trained: TrainedModel) -> Decision | None:
         """The gate's decision on these weights, if it has made one."""

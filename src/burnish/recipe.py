@@ -56,6 +56,12 @@ class Recipe(Settings):
             raise ValueError("train.method: distill has no teacher, expected one, or model.layers: as many as are kept")
         return self
 
+    @model_validator(mode="after")
+    def _check_advice(self) -> Recipe:
+        if self.advise and self.evaluate.task is None:
+            raise ValueError("advise is measured on the task, but evaluate.task is null; give it a metric")
+        return self
+
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read and validate a recipe.

@@ -10,6 +10,7 @@ import pytest
 from burnish import pipeline
 from burnish.advice import Advice
 from burnish.cli.main import main
+from burnish.recipe import load_recipe
 from burnish.run_folder import RunFolder
 
 RECIPE = """\
@@ -66,7 +67,10 @@ def test_the_tables_the_paragraph_and_the_report(place: Path, capsys: pytest.Cap
 
 
 def test_without_a_task_there_is_nothing_to_measure_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code("advise", "recipe.yaml", "--set", "evaluate.task=null") == 1
+    assert exit_code("run", "recipe.yaml", "--set", "evaluate.task=null") == 1
+    assert "advise is measured on the task, but evaluate.task is null" in " ".join(capsys.readouterr().err.split())
+    assert not (place / "runs").exists()
+    assert exit_code("advise", "recipe.yaml", "--set", "evaluate.task=null", "--set", "advise=null") == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "advice is measured on the task; nothing was advised" in said
     assert "hint: give the task a metric" in said
@@ -81,6 +85,14 @@ def test_a_run_with_such_a_section_ends_with_advice_on_its_own_model(place: Path
     assert own.verdict == outcome.decision.verdict
     assert own.safety.startswith("measured by the gate")
     assert not (outcome.folder / "advise/tuned/1").exists()
+
+
+def test_a_run_whose_advice_fails_keeps_its_decision(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = load_recipe(place / "recipe.yaml", ["advise.candidates=[prompt]"])
+    outcome = pipeline.run(recipe, folder=place)
+    assert outcome.decision is not None
+    assert outcome.report is not None
+    assert "no advice: advise.candidates: 0 tuned and 1 by prompting" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_without_it_is_not_advised(place: Path) -> None:

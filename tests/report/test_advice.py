@@ -59,7 +59,11 @@ def test_the_curve_goes_on_to_the_forecast(advice: Advice) -> None:
 
 @pytest.mark.parametrize(
     ("requests", "words"),
-    [(None, "a stays the cheaper"), (0, "b costs no more from the first"), (1234, "from 1\u202f234 requests on, a before")],
+    [
+        (None, "a stays the cheaper"),
+        (0, "b costs no more from the first"),
+        (1234, "from 1\u202f234 requests on, a before"),
+    ],
 )
 def test_break_even_in_words(requests: int | None, words: str) -> None:
     assert words in said(BreakEven(first="a", later="b", unit="money", requests=requests))

@@ -161,12 +161,13 @@ def _undecided(evidence: Evidence) -> Standing:
         )
     missing = [name for name, done in _stages(evidence) if not done]
     if evidence.advice and evidence.trained is None:
+        tune = "Tune" if evidence.advice.recommendation == "fine-tune" else "To tune all the same"
         return Standing(
             evidence.advice.recommendation.upper(),
             "none",
-            "Advice before tuning; no model has been made or decided about.",
+            "Advice before tuning; no model has been evaluated for safety or decided about.",
             evidence.advice.words,
-            ("Tune all the same, and have it evaluated: burnish run RECIPE --resume",),
+            (f"{tune}, and have the model evaluated and decided about: burnish run RECIPE --resume",),
         )
     return Standing(
         "NO VERDICT",
