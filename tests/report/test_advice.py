@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from burnish.advice import Advice, BreakEven, Candidate, Comparison, Forecast
-from burnish.report.advice import curve, said, spots
+from burnish.report.advice import curve, made, safeties, said, spots
 from burnish.report.read import read_evidence
 from burnish.report.render import render, standing
 
@@ -47,6 +47,18 @@ def advice() -> Advice:
 
 def test_the_picture_shows_what_was_measured_and_the_tuned_model_on_all_rows(advice: Advice) -> None:
     assert [(s.name, s.shape) for s in spots(advice)] == [("few-shot", 0), ("tuned on 40", 1)]
+
+
+def test_what_is_left_of_safety_is_said_once_for_all_of_whom_it_is_true(advice: Advice) -> None:
+    one = advice.candidates[0].model_copy(update={"safety": "another model's"})
+    found = safeties(advice.model_copy(update={"candidates": (one, *advice.candidates[2:])}))
+    assert found == (("few-shot", "another model's"), ("tuned on 10, tuned on 20, tuned on 40", "the base's own"))
+
+
+def test_a_model_is_named_where_it_is_another(advice: Advice) -> None:
+    assert made(advice, advice.candidates[0]) == "as made"
+    other = advice.candidates[0].model_copy(update={"shown": "large"})
+    assert made(advice, other) == "as made; large"
 
 
 def test_the_curve_goes_on_to_the_forecast(advice: Advice) -> None:

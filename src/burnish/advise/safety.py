@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from burnish.advise.bench import Finished
 
-UNCHANGED = "the base's own: no weight is changed (prompts were not tested for safety here)"
+UNCHANGED = "the base's own, since no weight is changed (prompts were not tested for safety here)"
 DOCUMENTS = (
-    "the base's own: no weight is changed; what the documents say gets into the prompt, which was not tested for "
+    "the base's own, since no weight is changed; what the documents say gets into the prompt, which was not tested for "
     "safety here"
 )
-ANOTHER = "another model's: not measured here"
-NOT_MEASURED = "not measured: tuning can lose refusals even on harmless rows; burnish run measures it"
+ANOTHER = "another model's, not measured here"
+NOT_MEASURED = "not measured (tuning can lose refusals even on harmless rows; burnish run measures it)"
 
 
 def of_finished(finished: Finished) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from burnish.advice import Advice, BreakEven
+from burnish.advice import Advice, BreakEven, Candidate
 from burnish.report.charts import Line
 from burnish.report.scatter import Spot
 from burnish.report.text import count
@@ -22,6 +22,20 @@ def spots(advice: Advice) -> tuple[Spot, ...]:
         and c.seconds
         and (c.side == "prompting" or c.share == largest)
     )
+
+
+def safeties(advice: Advice) -> tuple[tuple[str, str], ...]:
+    """What is left of safety in words, and before it the candidates of which that is true."""
+    names: dict[str, list[str]] = {}
+    for candidate in advice.candidates:
+        names.setdefault(candidate.safety, []).append(candidate.name)
+    return tuple((", ".join(of), said.rstrip(".")) for said, of in names.items())
+
+
+def made(advice: Advice, candidate: Candidate) -> str:
+    """How a candidate is made, with its model where that isn't the one that is tuned."""
+    tuned = {c.shown for c in advice.candidates if c.side == "tuning"}
+    return candidate.made if candidate.shown in tuned else f"{candidate.made}; {candidate.shown}"
 
 
 def curve(advice: Advice) -> tuple[Line, ...]:

@@ -70,6 +70,8 @@ def _advised(evidence: Evidence) -> Mapping[str, object]:
     return {
         "found": found,
         "spots": advice.spots(found),
+        "made": [advice.made(found, candidate) for candidate in found.candidates],
+        "safeties": advice.safeties(found),
         "curve": advice.curve(found),
         "break_even": [advice.said(pair) for pair in found.break_even],
     }
