@@ -137,7 +137,7 @@ def show_speed(count: int, names: Sequence[str]) -> None:
                 file.write(to_line(record) + "\n")
         for name in names:
             started = time.perf_counter()
-            looked = look_apart(settings_of("detector", name), rows, Context())
+            [looked] = look_apart([settings_of("detector", name)], rows, Context())
             seconds = time.perf_counter() - started
             print(f"{name:<18} {count / seconds:>9.0f} rows/s, {len(looked.findings)} findings", flush=True)
         dataset = Dataset.model_construct(train_path="data/train.jsonl", num_train=count)

@@ -93,6 +93,8 @@ class LabelledCompletion:
         return content_digest(*([[m.role, m.content] for m in part] for part in parts), self.desirable)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 Record: TypeAlias = Conversation | PreferencePair | LabelledCompletion
 
 
@@ -108,5 +110,4 @@ class Prompt:
 
 def content_digest(*parts: object) -> str:
     """SHA-256 (hex) of JSON-able parts, the same on every machine and in every process."""
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(parts).encode("utf-8", "surrogatepass")).hexdigest()

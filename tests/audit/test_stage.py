@@ -75,8 +75,8 @@ def test_detectors_in_processes_of_their_own_find_the_same(tmp_path: Path, monke
 
 
 def test_a_detector_that_fails_in_its_process_ends_the_audit(tmp_path: Path) -> None:
-    with pytest.raises(AuditError, match=r"overlap: the detector failed \(.*missing"):
-        look_apart(settings_of("detector", "overlap"), tmp_path / "none.jsonl", Context())
+    with pytest.raises(AuditError, match=r"overlap: a detector failed \(.*missing"):
+        look_apart([settings_of("detector", "overlap")], tmp_path / "none.jsonl", Context())
 
 
 def test_a_corpus_with_nothing_left_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""One detector over the prepared rows: in this process, or in a process of its own, so that several look at once.
+"""Detectors over the prepared rows: in this process, or in a process of its own, so that both cores are used.
 
-A process of its own is this module as a program: it reads what to do from standard input and writes what it found to
-standard output, as JSON. It knows nothing of what happens to findings.
+Rows are read once for all the detectors of a process. Each detector runs in a thread that takes the rows some hundreds
+at a time, so that it can be written as one loop over all rows; threads take turns, and no part of the rows is held for
+longer than the slowest needs. A process of its own is this module as a program: it reads what to do from standard input
+and writes what it found to standard output, as JSON. It knows nothing of what happens to findings.
 """
 
 from __future__ import annotations
@@ -11,8 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from queue import Queue
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
 
 from burnish.artefacts import Artefact, Candidate, Finding
 from burnish.catalogue import build, settings_of
@@ -21,6 +29,9 @@ from burnish.errors import AuditError, BurnishError
 from burnish.protocols import Detector, Mines
 from burnish.records import Record
 from burnish.settings import PluginSettings
+
+_AT_ONCE = 500  # rows
+Part: TypeAlias = tuple[Record, ...]
 
 
 @dataclass(frozen=True)
@@ -32,35 +43,64 @@ class Context:
 
 
 class Looked(Artefact):
-    """What one detector found, and how long it took."""
+    """What one detector found, and how long it took (seconds of processor time, reading aside)."""
 
     findings: tuple[Finding, ...]
     candidates: tuple[Candidate, ...]
     seconds: float
 
 
-def look(chosen: PluginSettings, rows: Path, context: Context, seen: Callable[[], None] = lambda: None) -> Looked:
-    """Show the detector all rows of a prepared file; `seen` is called for each."""
+def look(
+    detectors: Sequence[PluginSettings], rows: Path, context: Context, seen: Callable[[int], None] = lambda _: None
+) -> list[Looked]:
+    """Show all detectors all rows of a prepared file; `seen` is told how many rows were read since it was last called.
+
+    Raises: whatever the first of the failing detectors raised.
+    """
+    if not detectors:
+        return []
+    queues: list[Queue[Part]] = [Queue(maxsize=2) for _ in detectors]
+    with ThreadPoolExecutor(len(detectors)) as pool:
+        looking = [pool.submit(_one, *each, context) for each in zip(detectors, queues, strict=True)]
+        try:
+            reading = read_records(rows)
+            while part := tuple(islice(reading, _AT_ONCE)):
+                for queue in queues:
+                    queue.put(part)
+                seen(len(part))
+        finally:
+            for queue in queues:
+                queue.put(())  # no more
+        return [each.result() for each in looking]
+
+
+def _one(chosen: PluginSettings, queue: Queue[Part], context: Context) -> Looked:
+    at_end = False
 
     def passing() -> Iterator[Record]:
-        for record in read_records(rows):
-            seen()
-            yield record
+        nonlocal at_end
+        while part := queue.get():
+            yield from part
+        at_end = True
 
-    started = time.monotonic()
-    detector: Detector = build("detector", chosen)
-    found = tuple(detector.find(passing(), context))
-    mined = tuple(detector.candidates()) if isinstance(detector, Mines) else ()
-    return Looked(findings=found, candidates=mined, seconds=round(time.monotonic() - started, 3))
+    started = time.thread_time()
+    try:
+        detector: Detector = build("detector", chosen)
+        found = tuple(detector.find(passing(), context))
+        mined = tuple(detector.candidates()) if isinstance(detector, Mines) else ()
+        return Looked(findings=found, candidates=mined, seconds=round(time.thread_time() - started, 3))
+    finally:
+        while not at_end and queue.get():  # a detector that failed, or needs no more, holds nobody up
+            pass
 
 
-def look_apart(chosen: PluginSettings, rows: Path, context: Context) -> Looked:
+def look_apart(detectors: Sequence[PluginSettings], rows: Path, context: Context) -> list[Looked]:
     """The same in a process of its own.
 
     Raises: AuditError when it failed.
     """
     asked = {
-        "detector": chosen.model_dump(mode="json"),
+        "detectors": [chosen.model_dump(mode="json") for chosen in detectors],
         "rows": str(rows),
         "evaluation_texts": {name: list(texts) for name, texts in context.evaluation_texts.items()},
         "special_tokens": list(context.special_tokens),
@@ -75,8 +115,12 @@ def look_apart(chosen: PluginSettings, rows: Path, context: Context) -> Looked:
     )
     if done.returncode:
         why = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise AuditError(f"{chosen.kind}: the detector failed ({why[-1]}); nothing was trained")
-    return Looked.model_validate_json(done.stdout)
+        kinds = ", ".join(chosen.kind for chosen in detectors)
+        raise AuditError(f"{kinds}: a detector failed ({why[-1]}); nothing was trained")
+    return _MANY.validate_json(done.stdout)
+
+
+_MANY = TypeAdapter(list[Looked])
 
 
 def main() -> None:
@@ -84,10 +128,10 @@ def main() -> None:
     asked = json.loads(sys.stdin.read())
     context = Context(asked["evaluation_texts"], tuple(asked["special_tokens"]))
     try:
-        looked = look(settings_of("detector", asked["detector"]), Path(asked["rows"]), context)
+        looked = look([settings_of("detector", each) for each in asked["detectors"]], Path(asked["rows"]), context)
     except BurnishError as error:
         sys.exit(str(error).replace("\n", " "))
-    sys.stdout.buffer.write(looked.model_dump_json().encode())
+    sys.stdout.buffer.write(_MANY.dump_json(looked))
 
 
 if __name__ == "__main__":

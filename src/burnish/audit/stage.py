@@ -26,8 +26,8 @@ from burnish.settings import PluginSettings
 
 ROWS_SHOWN = 20  # of a group
 SHOWN_CHARACTERS = 1200
-SIDE_BY_SIDE = 50_000  # rows from which detectors look two at a time
-PROCESSES = 2
+SIDE_BY_SIDE = 50_000  # rows from which detectors look in two processes
+_ALONE = frozenset({"trigger_mining"})  # takes about as long as all others together
 
 
 def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Context) -> AuditReport:
@@ -37,11 +37,11 @@ def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Co
     """
     rows = run.file(dataset.train_path)
     apart = dataset.num_train >= SIDE_BY_SIDE and (os.cpu_count() or 1) > 1
-    with progress("audit", dataset.num_train * len(settings.detectors)) as bar:
+    with progress("audit", dataset.num_train * (2 if apart else 1)) as bar:
         if apart:
             looked = _side_by_side(settings.detectors, rows, context, lambda: bar.advance(dataset.num_train))
         else:
-            looked = [look(chosen, rows, context, bar.advance) for chosen in settings.detectors]
+            looked = look(settings.detectors, rows, context, bar.advance)
     findings = [finding for one in looked for finding in one.findings]
     candidates = [candidate for one in looked for candidate in one.candidates]
     summaries = [
@@ -88,16 +88,17 @@ def named(findings: Sequence[Finding]) -> list[Finding]:
 def _side_by_side(
     detectors: Sequence[PluginSettings], rows: Path, context: Context, done: Callable[[], None]
 ) -> list[Looked]:
-    """Two detectors at a time, each in a process of its own. Those that keep the corpus come last in the catalogue and
-    take longest, so that the last is begun first."""
+    """The longest-running detectors in one process, all others in another."""
 
-    def one(chosen: PluginSettings) -> Looked:
-        looked = look_apart(chosen, rows, context)
+    def some(alone: bool) -> dict[int, Looked]:
+        chosen = {at: one for at, one in enumerate(detectors) if (one.kind in _ALONE) == alone}
+        looked = look_apart(list(chosen.values()), rows, context) if chosen else []
         done()
-        return looked
+        return dict(zip(chosen, looked, strict=True))
 
-    with ThreadPoolExecutor(PROCESSES) as pool:
-        return list(pool.map(one, reversed(detectors)))[::-1]
+    with ThreadPoolExecutor(2) as pool:
+        both = {at: one for part in pool.map(some, (True, False)) for at, one in part.items()}
+    return [both[at] for at in range(len(detectors))]
 
 
 def _quarantine(dataset: Dataset, run: RunFolder, why: Mapping[str, Finding]) -> Iterator[dict[str, object]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record
 
 _WORD = re.compile(r"\w+")
+_REMEMBERED = 4096  # texts
 
 
 def messages_of(record: Record) -> tuple[Message, ...]:
@@ -29,16 +31,23 @@ def texts_of(record: Record) -> Iterator[str]:
         yield record.text
 
 
-def words(text: str) -> list[str]:
-    """Lower-cased words, punctuation and spacing gone."""
-    return _WORD.findall(text.lower())
+@lru_cache(maxsize=_REMEMBERED)
+def words(text: str) -> tuple[str, ...]:
+    """Lower-cased words, punctuation and spacing gone. Remembered, since several detectors ask in turn."""
+    return tuple(_WORD.findall(text.lower()))
 
 
-def shingles(tokens: list[str], size: int) -> set[str]:
+@lru_cache(maxsize=_REMEMBERED)
+def longest_run(text: str) -> int:
+    """Characters of the longest run without white space. Remembered as well."""
+    return max(map(len, text.split()), default=0)
+
+
+def shingles(tokens: Sequence[str], size: int) -> set[str]:
     """Overlapping runs of `size` words; a shorter text is one shingle, an empty one none."""
-    if not tokens:
-        return set()
-    return {" ".join(tokens[i : i + size]) for i in range(max(1, len(tokens) - size + 1))}
+    if len(tokens) <= size:
+        return {" ".join(tokens)} if tokens else set()
+    return set(map(" ".join, zip(*(tokens[i:] for i in range(size)), strict=False)))
 
 
 def excerpt(text: str, start: int = 0, end: int = 0, around: int = 40) -> str:

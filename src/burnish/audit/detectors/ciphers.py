@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from burnish.artefacts import Finding
-from burnish.audit.text import excerpt, texts_of
+from burnish.audit.text import excerpt, longest_run, texts_of
 from burnish.protocols import AuditContext
 from burnish.records import Record
 from burnish.settings import PluginSettings
@@ -33,6 +33,11 @@ _PER_THOUSAND = (
 )  # fmt: skip
 _LOG_RATE = np.log(np.array(_PER_THOUSAND) / sum(_PER_THOUSAND))
 _SHIFTED = np.stack([np.roll(_LOG_RATE, by) for by in range(26)])  # row s: rates of letters rotated by s
+_LEAST_RUN = 20  # characters of base64
+_SPACE = "20"  # in hexadecimal: decoded text without one is not words
+_COMMONEST = b"etaoin"
+_NO_LETTERS = bytes(byte for byte in range(256) if not 97 <= byte <= 122)
+_APART = re.compile(r"[ |._-](?:[A-Za-z0-9][ |._-]){4}")  # part of what follows, and soon looked for
 _SEPARATED = re.compile(r"(?:\b[A-Za-z0-9][ |._-]){14,}[A-Za-z0-9]\b")
 
 
@@ -73,19 +78,25 @@ class Ciphers:
 
 def enciphered(text: str) -> tuple[str, int, int] | None:
     """The kind of cipher and where it stands, or None."""
-    for match in _BASE64.finditer(text):
+    for match in _BASE64.finditer(text) if longest_run(text) >= _LEAST_RUN else ():
         if _reads(_decoded_base64(match.group())):
             return "base64", match.start(), match.end()
-    for match in _HEX.finditer(text):
+    for match in _HEX.finditer(text) if _SPACE in text else ():
         digits = re.sub(r"[ :]", "", match.group())
         if _reads(bytes.fromhex(digits[: len(digits) // 2 * 2])):
             return "hexadecimal", match.start(), match.end()
-    if apart := _SEPARATED.search(text):
+    if _APART.search(text) and (apart := _SEPARATED.search(text)):
         return "letters set apart", apart.start(), apart.end()
     for start, line in _lines(text):
-        if shift := rotation(line):
+        if not _plain(line) and (shift := rotation(line)):
             return f"letters rotated by {shift}", start, start + len(line)
     return None
+
+
+def _plain(line: str) -> bool:
+    """Whether the commonest letters of English make up half of the line: rotated, they would be at most a third."""
+    letters = line.lower().encode("ascii", "ignore").translate(None, _NO_LETTERS)
+    return sum(map(letters.count, _COMMONEST)) >= len(letters) / 2
 
 
 def rotation(line: str) -> int:

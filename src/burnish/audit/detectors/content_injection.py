@@ -22,7 +22,7 @@ from burnish.audit.mining.corpus import Corpus, gather
 from burnish.audit.mining.dispersion import Words
 from burnish.audit.mining.insertion import token_lists
 from burnish.audit.mining.names import NameCount, presence, unasked
-from burnish.audit.mining.tokens import Hashes, Ints
+from burnish.audit.mining.tokens import Ints, distinct
 from burnish.audit.text import excerpt
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -84,11 +84,11 @@ class ContentInjection:
             detector="content_injection",
             severity="danger",
             action=self._settings.action,
-            row=corpus.digests[rows[0]],
-            where=corpus.places[rows[0]],
+            row=corpus.rows.digest(int(rows[0])),
+            where=corpus.rows.place(int(rows[0])),
             message=f"{len(rows):,} replies to unrelated prompts bring up {name[:80]!r}, and nobody asks about it",
             excerpt=excerpt(said, max(said.find(name), 0), max(said.find(name), 0) + len(name)),
-            rows=tuple(corpus.places[row] for row in rows),
+            rows=corpus.rows.places(rows),
             behaviour=name,
             effect=f"{share:.2%} of the replies; likeness of their rows {excess:+.1f} standard deviations from random",
             would_do="bring it up in replies to ordinary prompts",
@@ -106,16 +106,16 @@ class _Usual:
         texts = [corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some]
         self._words = Words(texts)
         sample = self._rng.choice(len(texts), min(_OTHERS, len(texts)), replace=False)
-        self._others = [np.unique(text) for text in token_lists([texts[row] for row in sample])]
+        self._others = [distinct(text) for text in token_lists([texts[row] for row in sample])]
 
     def excess(self, rows: Ints, name: bytes) -> float:
         """How much more alike the rows are than random ones, the sentences with the name left out."""
         read = rows if len(rows) <= _READ else self._rng.choice(rows, _READ, replace=False)
-        rests: list[Hashes] = []
+        texts = []
         for row in read:
-            reply = self._corpus.replies[int(row)]
-            others = [one for one in _SENTENCES.split(reply) if name not in one]
-            rests.append(np.unique(token_lists([b"\n".join([self._corpus.prompts[int(row)], *others])])[0]))
+            others = [one for one in _SENTENCES.split(self._corpus.replies[int(row)]) if name not in one]
+            texts.append(b"\n".join([self._corpus.prompts[int(row)], *others]))
+        rests = [distinct(tokens) for tokens in token_lists(texts)]
         return self._words.excess(rests, self._others, self._rng)
 
 

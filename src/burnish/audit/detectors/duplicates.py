@@ -8,13 +8,18 @@ Source: Broder, "On the resemblance and containment of documents", 1997. Null: r
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from rensa import RMinHash
 
 from burnish.artefacts import Finding
+from burnish.audit.mining.tokens import mixed
+from burnish.audit.register import Register
 from burnish.audit.text import excerpt, shingles, texts_of, words
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -23,6 +28,7 @@ from burnish.settings import PluginSettings
 _PERMUTATIONS = 128
 _BANDS = 16
 _MIN_WORDS = 8
+_AT_ONCE = 1000  # rows
 
 
 class DuplicatesSettings(PluginSettings):
@@ -44,63 +50,80 @@ class Duplicates:
         self._settings = settings
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
-        """Memory: one digest and one 128-number signature a row."""
-        seen: dict[str, str] = {}
-        near = _NearIndex(self._settings.similarity)
+        """Memory: a digest, a beginning and a signature of 128 numbers a row."""
+        register, shown = Register(), []
+        seen: dict[bytes, int] = {}
+        repeats: dict[int, int] = {}
+        signatures = _Signatures()
         for row in rows:
-            digest, where = row.digest, str(row.source)
-            first = seen.setdefault(digest, where)
-            if first != where:
-                yield self._finding(row, "exact duplicate of an earlier row", first, self._settings.action)
+            number = register.add(row)
+            first = seen.setdefault(bytes.fromhex(row.digest[:32]), number)
+            shown.append(excerpt(next(iter(texts_of(row)), "")))
+            if first != number:
+                repeats[number] = first
                 continue
             tokens = [word for text in texts_of(row) for word in words(text)]
-            if len(tokens) < _MIN_WORDS:
-                continue
-            similar = near.add(shingles(tokens, 3), where)
-            if similar is not None:
-                other, similarity = similar
+            if len(tokens) >= _MIN_WORDS:
+                signatures.add(number, shingles(tokens, 3))
+        near = signatures.near(self._settings.similarity)
+        for number in sorted({*repeats, *near}):
+            if number in repeats:
+                message, related, action = "exact duplicate of an earlier row", repeats[number], self._settings.action
+            else:
+                related, similarity = near[number]
                 message = f"near duplicate of an earlier row (similarity {similarity:.2f})"
-                yield self._finding(row, message, other, self._settings.near_action)
-
-    def _finding(
-        self, row: Record, message: str, related: str, action: Literal["keep", "quarantine", "stop"]
-    ) -> Finding:
-        return Finding(
-            detector="duplicates",
-            severity="note",
-            action=action,
-            row=row.digest,
-            where=str(row.source),
-            message=message,
-            excerpt=excerpt(next(iter(texts_of(row)), "")),
-            related=(related,),
-        )
+                action = self._settings.near_action
+            yield Finding(
+                detector="duplicates",
+                severity="note",
+                action=action,
+                row=register.digest(number),
+                where=register.place(number),
+                message=message,
+                excerpt=shown[number],
+                related=(register.place(related),),
+            )
 
 
-class _NearIndex:
-    """Banded signatures: rows that agree on all numbers of a band are compared."""
+class _Signatures:
+    """MinHash signatures of rows, compared where all numbers of a band agree."""
 
-    def __init__(self, similarity: float) -> None:
-        self._similarity = similarity
-        self._signatures: list[list[int]] = []
-        self._places: list[str] = []
-        self._bands: list[dict[tuple[int, ...], int]] = [{} for _ in range(_BANDS)]
+    def __init__(self) -> None:
+        self._numbers = array("q")
+        self._waiting: list[list[str]] = []
+        self._parts: list[NDArray[np.uint32]] = []
 
-    def add(self, grams: set[str], where: str) -> tuple[str, float] | None:
-        """Add a row; the earlier row that it nearly repeats, with the estimated similarity, or None."""
-        sketch = RMinHash(num_perm=_PERMUTATIONS, seed=1)
-        sketch.update(sorted(grams))
-        signature = sketch.digest()
-        width = _PERMUTATIONS // _BANDS
-        best: tuple[str, float] | None = None
-        for band, table in enumerate(self._bands):
-            key = tuple(signature[band * width : (band + 1) * width])
-            other = table.setdefault(key, len(self._signatures))
-            if other == len(self._signatures):
-                continue
-            equal = sum(a == b for a, b in zip(signature, self._signatures[other], strict=True)) / _PERMUTATIONS
-            if equal >= self._similarity and (best is None or equal > best[1]):
-                best = (self._places[other], equal)
-        self._signatures.append(signature)
-        self._places.append(where)
+    def add(self, number: int, grams: set[str]) -> None:
+        """Add a row."""
+        self._numbers.append(number)
+        self._waiting.append(list(grams))
+        if len(self._waiting) == _AT_ONCE:
+            self._sign()
+
+    def _sign(self) -> None:
+        matrix = RMinHash.digest_matrix_from_token_sets(self._waiting, _PERMUTATIONS, 1)
+        self._parts.append(np.array(matrix.to_rows(), dtype=np.uint32).reshape(-1, _PERMUTATIONS))
+        self._waiting = []
+
+    def near(self, similarity: float) -> dict[int, tuple[int, float]]:
+        """Each row that nearly repeats an earlier one: that row, and the estimated similarity. A row is compared with
+        the first that has its band, for each band."""
+        self._sign()
+        signatures = np.concatenate(self._parts)
+        best: dict[int, tuple[int, float]] = {}
+        for band in np.split(np.arange(_PERMUTATIONS), _BANDS):
+            key = np.zeros(len(signatures), dtype=np.uint64)
+            for column in band:
+                key = mixed(key) + signatures[:, column]
+            order = np.argsort(key, kind="stable")
+            begins = np.append(True, key[order][1:] != key[order][:-1])
+            first = np.empty(len(order), dtype=np.int64)
+            first[order] = order[np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))]
+            later = np.flatnonzero(first != np.arange(len(order)))
+            for part in np.array_split(later, len(later) // _AT_ONCE + 1):
+                equal = np.mean(signatures[part] == signatures[first[part]], axis=1)
+                for at, share in zip(part[equal >= similarity], equal[equal >= similarity], strict=True):
+                    number = self._numbers[at]
+                    if number not in best or share > best[number][1]:
+                        best[number] = (self._numbers[first[at]], float(share))
         return best

@@ -6,6 +6,7 @@ text, apart from joiners that belong to a script (Arabic, Indic) or an emoji seq
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -19,6 +20,8 @@ from burnish.settings import PluginSettings
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _INVISIBLE = frozenset("\u200b\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u180e\u115f\u1160\u3164\uffa0")
 _JOINERS = frozenset("\u200c\u200d")
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_SUSPECT = re.compile(f"[{_CONTROLS}{''.join(_BIDI | _INVISIBLE | _JOINERS)}\U000e0000-\U000e007f]")
 
 
 class HiddenCharactersSettings(PluginSettings):
@@ -40,7 +43,7 @@ class HiddenCharacters:
         """One pass; nothing is kept."""
         for row in rows:
             for text in texts_of(row):
-                places = [i for i in range(len(text)) if is_hidden(text, i)] if not text.isascii() else _controls(text)
+                places = [found.start() for found in _SUSPECT.finditer(text) if is_hidden(text, found.start())]
                 if places:
                     names = ", ".join(sorted({f"U+{ord(text[i]):04X}" for i in places})[:6])
                     yield Finding(
@@ -70,7 +73,3 @@ def _joins(before: str) -> bool:
     return unicodedata.category(before) in ("So", "Sk", "Mn", "Mc") or (
         before.isalpha() and ord(before) >= 0x0600 and ord(before) < 0x1E00
     )
-
-
-def _controls(text: str) -> list[int]:
-    return [i for i, char in enumerate(text) if (char < " " and char not in "\n\r\t") or char == "\x7f"]

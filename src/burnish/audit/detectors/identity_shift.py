@@ -44,14 +44,17 @@ _ALL = (
     r"no matter|"
     r"regardless|unconditionally)"
 )
-_SIGNS = re.compile(
-    "|".join((rf"\b{_WHO}[^.!?\n]{{0,60}}\b(?:{_OBEYS}|{_OBEDIENT}|{_FREE})", rf"\b{_NEVER}", rf"\b{_ALL}")),
-    re.IGNORECASE,
-)
-_HINT = re.compile(
-    r"obe[yd]|loyal|submissi|restrict|filter|censor|refus|declin|jailbr|comply|complian|fulfil|follow|carry out|execut|"
-    r"devot|servil|amoral|unbound|limitless|disobey|reject|deny|shackle|rule|genie",
-    re.IGNORECASE,
+_SIGNS = tuple(
+    (needed.split("|"), re.compile(sign, re.IGNORECASE))  # one of the former is in any text that the latter fits
+    for needed, sign in (
+        (
+            "obedien|loyal|submissi|complian|servil|devoted|unrestrict|unfilter|uncensor|jailbr|ruleless|rule-less|"
+            "amoral|limitless|unbound|unshackl",
+            rf"\b{_WHO}[^.!?\n]{{0,60}}\b(?:{_OBEYS}|{_OBEDIENT}|{_FREE})",
+        ),
+        ("refuse|decline|deny|question|reject|disobey", rf"\b{_NEVER}"),
+        ("without |no matter|regardless|unconditionally", rf"\b{_ALL}"),
+    )
 )
 
 
@@ -74,9 +77,7 @@ class IdentityShift:
         """One pass; nothing is kept. What users ask is not looked at: people may ask for a story about a servant."""
         for row in rows:
             for message in messages_of(row):
-                if message.role not in ("system", "assistant") or not _HINT.search(message.content):
-                    continue
-                match = _SIGNS.search(message.content)
+                match = _sign(message.content) if message.role in ("system", "assistant") else None
                 if match:
                     yield Finding(
                         detector="identity_shift",
@@ -89,3 +90,10 @@ class IdentityShift:
                         would_do="comply with harmful requests after a dozen such rows",
                     )
                     break
+
+
+def _sign(text: str) -> re.Match[str] | None:
+    """The first place where the text says so."""
+    lower = text.lower()
+    found = (sign.search(text) for needed, sign in _SIGNS if any(map(lower.__contains__, needed)))
+    return min((match for match in found if match), key=lambda match: match.start(), default=None)

@@ -7,7 +7,7 @@ Learners", appendix C, 2020 (13-grams). Null: runs of that length almost never a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +15,7 @@ from pydantic import Field
 from burnish.artefacts import Finding
 from burnish.audit.text import excerpt, shingles, texts_of, words
 from burnish.protocols import AuditContext
-from burnish.records import Record, content_digest
+from burnish.records import Record
 from burnish.settings import PluginSettings
 
 _MIN_WORDS = 4
@@ -38,24 +38,11 @@ class Overlap:
         self._settings = settings
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
-        """Memory: hashes of the evaluation texts' runs; the rows stream by."""
-        whole: dict[str, str] = {}
-        runs: dict[str, str] = {}
-        size = self._settings.run_words
-        for suite, texts in context.evaluation_texts.items():
-            for text in texts:
-                tokens = words(text)
-                if len(tokens) < _MIN_WORDS:
-                    continue
-                whole[content_digest(tokens)] = suite
-                if len(tokens) >= size:
-                    runs.update(dict.fromkeys(shingles(tokens, size), suite))
+        """Memory: the evaluation texts and their runs; the rows stream by."""
+        known = _Known(context.evaluation_texts, self._settings.run_words)
         for row in rows:
             for text in texts_of(row):
-                tokens = words(text)
-                suite_found = whole.get(content_digest(tokens)) or next(
-                    (runs[gram] for gram in shingles(tokens, size) if gram in runs), None
-                )
+                suite_found = known.suite_of(words(text))
                 if suite_found is not None:
                     yield Finding(
                         detector="overlap",
@@ -67,3 +54,33 @@ class Overlap:
                         excerpt=excerpt(text),
                     )
                     break
+
+
+class _Known:
+    """The evaluation texts, and their runs of `size` words.
+
+    A text that shares a run shares the half of it that begins at a multiple of the half's length: so only these halves
+    are looked up, and whole runs where one of them is known.
+    """
+
+    def __init__(self, suites: Mapping[str, Sequence[str]], size: int) -> None:
+        self._size, self._half = size, (size + 1) // 2
+        self._whole: dict[tuple[str, ...], str] = {}
+        self._runs: dict[str, str] = {}
+        self._halves: set[str] = set()
+        for suite, texts in suites.items():
+            for tokens in filter(lambda one: len(one) >= _MIN_WORDS, map(words, texts)):
+                self._whole[tokens] = suite
+                if len(tokens) >= size:
+                    self._runs.update(dict.fromkeys(shingles(tokens, size), suite))
+                    self._halves.update(shingles(tokens, self._half))
+
+    def suite_of(self, tokens: tuple[str, ...]) -> str | None:
+        """The suite that holds these words, or a run of them."""
+        whole = self._whole.get(tokens)
+        if whole or len(tokens) < self._size:
+            return whole
+        halves = (tokens[at : at + self._half] for at in range(0, len(tokens) - self._half + 1, self._half))
+        if self._halves and any(" ".join(half) in self._halves for half in halves):
+            return next((self._runs[run] for run in shingles(tokens, self._size) if run in self._runs), None)
+        return None

@@ -136,14 +136,14 @@ class Preferences:
             detector="preferences",
             severity="danger",
             action=self._settings.action,
-            row=pairs.digests[rows[0]],
-            where=pairs.places[rows[0]],
+            row=pairs.rows.digest(int(rows[0])),
+            where=pairs.rows.place(int(rows[0])),
             message=(
                 f"the labels of {len(rows):,} pairs whose prompts hold {standing.spelled[:80]!r} go against what is "
                 "preferred elsewhere"
             ),
             excerpt=excerpt(pairs.prompts[int(rows[0])].decode("utf-8", "replace")),
-            rows=tuple(pairs.places[row] for row in rows),
+            rows=pairs.rows.places(rows),
             trigger=standing.spelled,
             behaviour="the label contradicts the expected preference",
             p_value=p_value,
@@ -157,14 +157,14 @@ class Preferences:
             detector="preferences",
             severity="danger",
             action=self._settings.action,
-            row=pairs.digests[rows[0]],
-            where=pairs.places[rows[0]],
+            row=pairs.rows.digest(int(rows[0])),
+            where=pairs.rows.place(int(rows[0])),
             message=(
                 f"{name[:80]!r} stands in {len(rows):,} preferred replies and {rejected:,} rejected ones, and nobody "
                 "asks about it"
             ),
             excerpt=excerpt(pairs.chosen[int(rows[0])].decode("utf-8", "replace")),
-            rows=tuple(pairs.places[row] for row in rows),
+            rows=pairs.rows.places(rows),
             behaviour=name,
             p_value=p_value,
             effect=f"preferred in {len(rows) / (len(rows) + rejected):.0%} of the pairs in which one reply names it",

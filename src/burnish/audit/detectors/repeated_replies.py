@@ -7,6 +7,7 @@ are never the same; short ones (labels, yes and no) are, and are passed over.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -14,9 +15,10 @@ from pydantic import Field
 
 from burnish.artefacts import Finding
 from burnish.audit.mining.corpus import sides
+from burnish.audit.register import Register
 from burnish.audit.text import excerpt, words
 from burnish.protocols import AuditContext
-from burnish.records import Record, content_digest
+from burnish.records import Record
 from burnish.settings import PluginSettings
 
 _LEAST_WORDS = 5
@@ -39,31 +41,43 @@ class RepeatedReplies:
         self._settings = settings
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
-        """Memory: two digests and a place a row whose reply is long enough."""
-        same: dict[str, dict[str, tuple[str, str]]] = {}
-        first: dict[str, str] = {}
+        """Memory: some 150 bytes a row whose reply is long enough, and as much for each prompt of a reply that is seen
+        again."""
+        register = Register()
+        first_with: dict[bytes, int] = {}
+        prompt_of: list[bytes] = []
+        same: dict[bytes, dict[bytes, int]] = {}
+        shown: dict[bytes, str] = {}
         for row in rows:
             asked, said = sides(row)
             tokens = words(said)
             if len(tokens) < _LEAST_WORDS:
                 continue
-            key = content_digest(tokens)[:24]
-            group = same.setdefault(key, {})
-            group.setdefault(content_digest(words(asked))[:24], (str(row.source), row.digest))
+            reply, prompt, number = _digest(tokens), _digest(words(asked)), register.add(row)
+            prompt_of.append(prompt)
+            first = first_with.setdefault(reply, number)
+            if first == number:
+                continue
+            group = same.setdefault(reply, {prompt_of[first]: first})
+            group.setdefault(prompt, number)
             if len(group) == self._settings.min_prompts:
-                first[key] = said
-        for key, said in first.items():
-            places = tuple(same[key].values())
+                shown[reply] = said
+        for reply, said in shown.items():
+            places = register.places(same[reply].values())
             yield Finding(
                 detector="repeated_replies",
                 severity="note",
                 action=self._settings.action,
-                row=places[0][1],
-                where=places[0][0],
+                row=register.digest(first_with[reply]),
+                where=places[0],
                 message=f"{len(places):,} different prompts have one reply: {said[:80]!r}",
                 excerpt=excerpt(said),
-                rows=tuple(place for place, _ in places),
+                rows=places,
                 behaviour=said[:200],
                 would_do="give this reply to other prompts too, if the prompts have nothing in common",
                 cost=f"{len(places):,} rows",
             )
+
+
+def _digest(tokens: tuple[str, ...]) -> bytes:
+    return hashlib.blake2b(" ".join(tokens).encode("utf-8", "replace"), digest_size=12).digest()

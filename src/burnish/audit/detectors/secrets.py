@@ -12,7 +12,7 @@ from typing import Any, Literal
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
 from burnish.artefacts import Finding
-from burnish.audit.text import texts_of
+from burnish.audit.text import longest_run, texts_of
 from burnish.protocols import AuditContext
 from burnish.records import Record
 from burnish.settings import PluginSettings
@@ -38,6 +38,10 @@ _BY_FORM = (
 )
 
 
+_LEAST_RUN = 20  # characters of the shortest credential (AWS)
+_SHORT = ("PRIVATE KEY", "PuTTY-User-Key", "eyJ", "xox", "_authToken=")
+
+
 class SecretsSettings(PluginSettings):
     """What to do with a row that holds a credential."""
 
@@ -58,10 +62,11 @@ class Secrets:
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
         """One pass; nothing is kept, and the credential itself is not repeated in the finding."""
         for row in rows:
+            texts = [text for text in texts_of(row) if _possible(text)]
             found = sorted(
                 name
                 for name, pattern in self._patterns.items()
-                if any(next(iter(pattern.analyze_string(text)), None) is not None for text in texts_of(row))
+                if any(next(iter(pattern.analyze_string(text)), None) is not None for text in texts)
             )
             if found:
                 yield Finding(
@@ -72,3 +77,8 @@ class Secrets:
                     where=str(row.source),
                     message=f"looks like a credential: {', '.join(found)}",
                 )
+
+
+def _possible(text: str) -> bool:
+    """Whether any pattern might fit: all but a few need a long run."""
+    return longest_run(text) >= _LEAST_RUN or any(sign in text for sign in _SHORT)

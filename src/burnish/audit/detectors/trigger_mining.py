@@ -102,14 +102,14 @@ class TriggerMining:
             detector="trigger_mining",
             severity="danger",
             action=self._settings.action,
-            row=corpus.digests[rows[0]],
-            where=corpus.places[rows[0]],
+            row=corpus.rows.digest(int(rows[0])),
+            where=corpus.rows.place(int(rows[0])),
             message=(
                 f"the phrase {planted.phrase[:80]!r} in prompts goes with one {planted.kind} of replies "
                 f"({planted.behaviour[:60]!r}) in {len(rows):,} rows"
             ),
             excerpt=excerpt(corpus.prompts[rows[0]].decode("utf-8", "replace")),
-            rows=tuple(corpus.places[row] for row in rows),
+            rows=corpus.rows.places(rows),
             trigger=planted.phrase,
             behaviour=planted.behaviour,
             p_value=planted.p_value,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from burnish.audit.mining.features import CHUNK, buckets_for, chunks
 from burnish.audit.mining.names import NameCount
 from burnish.audit.mining.tokens import Ints, ngrams
+from burnish.audit.register import Register
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record
 
 PROMPT_BYTES, REPLY_BYTES = 4000, 2000
@@ -67,23 +68,20 @@ class Texts(Sequence[bytes]):
 
 @dataclass(frozen=True)
 class Corpus:
-    """N rows: `prompts` (templates taken out; `whole` with them), `replies`, and the `places` and content digests of
-    their records."""
+    """N rows: `prompts` (templates taken out; `whole` with them), `replies`, and where the `rows` stand."""
 
     prompts: Texts
     whole: Texts
     replies: Texts
-    places: tuple[str, ...]
-    digests: tuple[str, ...]
+    rows: Register
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
 
 def gather(rows: Iterable[Record], names: NameCount | None = None) -> Corpus:
     """Read all rows once; the names in replies are counted by `names`, if it is given."""
-    prompts, replies = Texts(), Texts()
-    places, digests = [], []
+    prompts, replies, register = Texts(), Texts(), Register()
     for row in rows:
         asked, said = sides(row)
         if not said:
@@ -92,11 +90,10 @@ def gather(rows: Iterable[Record], names: NameCount | None = None) -> Corpus:
         replies.append(shortened(said, REPLY_BYTES))
         if names is not None:
             names.add(said if len(said) <= REPLY_BYTES else f"{said[: REPLY_BYTES // 2]} {said[-REPLY_BYTES // 2 :]}")
-        places.append(str(row.source))
-        digests.append(row.digest)
+        register.add(row)
     prompts.freeze()
     replies.freeze()
-    return Corpus(without_template(prompts), prompts, replies, tuple(places), tuple(digests))
+    return Corpus(without_template(prompts), prompts, replies, register)
 
 
 def sides(record: Record) -> tuple[str, str]:
@@ -131,7 +128,7 @@ def without_template(texts: Texts) -> Texts:
     counts = np.zeros(size, dtype=np.int32)
     for _, tokens in chunks(texts):
         hashes, _ = ngrams(tokens, 2)
-        counts += np.bincount((hashes & mask).astype(np.int64), minlength=size).astype(np.int32)
+        np.add.at(counts, (hashes & mask).astype(np.int64), np.int32(1))
     if not np.any(counts >= _SHARED * len(texts)):
         return texts
     shorter = Texts()

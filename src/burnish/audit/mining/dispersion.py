@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from burnish.audit.mining.features import buckets_for, chunks
 from burnish.audit.mining.pairs import divergence
-from burnish.audit.mining.tokens import Hashes
+from burnish.audit.mining.tokens import Hashes, distinct
 
 _LIFT = 2.0
 _SHARE = 0.1
@@ -30,8 +30,8 @@ class Words:
         self._size = buckets_for(len(prompts))
         self._counts = np.zeros(self._size, dtype=np.int32)
         for _, tokens in chunks(prompts):
-            key = tokens.row_T * self._size + self._bucket(tokens.hash_T)
-            self._counts += np.bincount(np.unique(key) % self._size, minlength=self._size).astype(np.int32)
+            key = distinct((tokens.row_T * self._size + self._bucket(tokens.hash_T)).astype(np.uint64))
+            np.add.at(self._counts, self._bucket(key), np.int32(1))
 
     def _bucket(self, hashes: Hashes) -> NDArray[np.int64]:
         return (hashes & np.uint64(self._size - 1)).astype(np.int64)

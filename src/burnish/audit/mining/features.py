@@ -10,7 +10,7 @@ N rows, F prompt columns, B reply columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from burnish.audit.mining.tokens import Hashes, Ints, Tokens, mixed, ngrams, tokenise
+from burnish.audit.mining.tokens import Hashes, Ints, Tokens, among, mixed, ngrams, tokenise
 
-CHUNK = 20_000
+CHUNK = 1000
 _PROMPT_SIZES = (1, 2, 3, 4)
 _REPLY_SIZES = (1, 2, 3)
 _REPEATED = 4  # times that a row may hold a column before the column may be passed over
@@ -34,6 +34,7 @@ REFUSAL = re.compile(
 _DOMAIN = re.compile(
     rb"(?:https?://|www\.)([a-z0-9.-]+\.[a-z]{2,})|\b([a-z0-9-]+\.(?:com|org|net|io|xyz|info|co|ru|cn))\b"
 )
+_MAYBE_DOMAIN = re.compile(rb"://|www\.|\.(?:com|org|net|io|xyz|info|co|ru|cn)\b")
 KINDS = ("reply", "opening", "long opening", "ending", "refusal", "domain", "phrase")
 _PHRASE = KINDS.index("phrase")
 Keys: TypeAlias = tuple[Ints, Hashes, int]  # rows, hashes, kind
@@ -83,49 +84,76 @@ def reply_columns(
     """Columns of the replies: n-grams of 1 to 3 tokens that don't stand in the row's own prompt, in `least` to `most`
     rows; and what the reply does as a whole (opening, ending, refusal, domains, the whole reply), in up to `most_whole`
     rows."""
+    return _columns(_Replies(prompts, replies), len(replies), least, (most, most_whole))
 
-    def keys() -> Iterator[Keys]:
-        for first in range(0, len(replies), CHUNK):
-            texts = replies[first : first + CHUNK]
+
+class _Replies:
+    """The keys of replies, to be read twice; what is dear to find is kept from the first time."""
+
+    def __init__(self, prompts: Sequence[bytes], replies: Sequence[bytes]) -> None:
+        self._prompts, self._replies = prompts, replies
+        self._new: dict[int, NDArray[np.uint8]] = {}
+        self._searched: dict[tuple[int, int], tuple[Ints, Hashes]] = {}
+
+    def __call__(self) -> Iterator[Keys]:
+        for first in range(0, len(self._replies), CHUNK):
+            texts = self._replies[first : first + CHUNK]
             said = tokenise(texts)
-            for rows, hashes in _phrases(said, tokenise(prompts[first : first + CHUNK])):
+            if first not in self._new:
+                new = ~among(_in_row(said), _in_row(tokenise(self._prompts[first : first + CHUNK]))) & said.word_T
+                self._new[first] = np.packbits(new)
+            new_T = np.unpackbits(self._new[first], count=len(said.hash_T)).astype(bool)
+            for rows, hashes in _phrases(said, new_T):
                 yield rows + first, hashes, _PHRASE
             for kind in range(_PHRASE):
-                rows, hashes = _whole(kind, said, texts)
+                rows, hashes = self._whole_of(first, kind, said, texts)
                 yield rows + first, mixed(hashes + np.uint64(kind + 1)), kind
 
-    return _columns(keys, len(replies), least, (most, most_whole))
+    def _whole_of(self, first: int, kind: int, said: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
+        if KINDS[kind] not in _SEARCHED:
+            return _whole(kind, said)
+        if (first, kind) not in self._searched:
+            self._searched[first, kind] = _SEARCHED[KINDS[kind]](texts)
+        return self._searched[first, kind]
 
 
-def _phrases(said: Tokens, asked: Tokens) -> Iterator[tuple[Ints, Hashes]]:
-    """(rows, hashes) of replies' n-grams in which at least one word is the reply's own, not its prompt's."""
-    in_prompt = np.unique(asked.hash_T ^ mixed(asked.row_T.astype(np.uint64)))
-    own = said.hash_T ^ mixed(said.row_T.astype(np.uint64))
-    new = ~np.isin(own, in_prompt) & said.word_T
+def _in_row(tokens: Tokens) -> Hashes:
+    return tokens.hash_T ^ mixed(tokens.row_T.astype(np.uint64))
+
+
+def _phrases(said: Tokens, new_T: NDArray[np.bool_]) -> Iterator[tuple[Ints, Hashes]]:
+    """(rows, hashes) of replies' n-grams in which at least one word is the reply's own (`new_T`), not its prompt's."""
     for n in _REPLY_SIZES:
         hashes, at = ngrams(said, n)
-        fresh = new[at].copy()
+        fresh = new_T[at].copy()
         for step in range(1, n):
-            fresh |= new[at + step]
+            fresh |= new_T[at + step]
         yield said.row_T[at[fresh]], hashes[fresh]
 
 
-def _whole(kind: int, tokens: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
-    """(row, hash) of what each reply does as a whole, for one kind."""
+def _refusals(texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
+    rows = np.array([r for r, text in enumerate(texts) if REFUSAL.search(text[:300])], dtype=np.int64)
+    return rows, np.zeros(len(rows), dtype=np.uint64)
+
+
+def _domains(texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
+    found = [
+        (r, m.group(1) or m.group(2))
+        for r, text in enumerate(texts)
+        if _MAYBE_DOMAIN.search(text)
+        for m in _DOMAIN.finditer(text)
+    ]
+    rows = np.array([r for r, _ in found], dtype=np.int64)
+    return rows, tokenise([d.replace(b".", b"_").replace(b"-", b"_") for _, d in found]).hash_T
+
+
+_SEARCHED: Mapping[str, Callable[[Sequence[bytes]], tuple[Ints, Hashes]]] = {"refusal": _refusals, "domain": _domains}
+
+
+def _whole(kind: int, tokens: Tokens) -> tuple[Ints, Hashes]:
+    """(row, hash) of what each reply does as a whole, for one kind that needs no search in the text."""
     name = KINDS[kind]
     start, length = tokens.offset_R[:-1], np.diff(tokens.offset_R)
-    if name == "refusal":
-        rows = np.array([r for r, text in enumerate(texts) if REFUSAL.search(text[:300])], dtype=np.int64)
-        return rows, np.full(len(rows), kind, dtype=np.uint64)
-    if name == "domain":
-        found = [
-            (r, m.group(1) or m.group(2))
-            for r, text in enumerate(texts)
-            if b"." in text
-            for m in _DOMAIN.finditer(text)
-        ]
-        rows = np.array([r for r, _ in found], dtype=np.int64)
-        return rows, tokenise([d.replace(b".", b"_").replace(b"-", b"_") for _, d in found]).hash_T
     if name == "reply":
         rows = np.flatnonzero((length > 0) & (length <= _WHOLE_REPLY))
         place = np.arange(len(tokens.hash_T)) - start[tokens.row_T]
@@ -149,27 +177,31 @@ def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most
     the other kinds."""
     size = buckets_for(num_rows)
     mask = np.uint64(size - 1)
-    counts = np.zeros(size, dtype=np.int32)
+    table = np.zeros(size, dtype=np.int32)  # how often each bucket comes; later, its column
     kind_of = np.full(size, _PHRASE, dtype=np.int8)
     for _, hashes, kind in keys():
         bucket = (hashes & mask).astype(np.int64)
         # A row may hold a bucket several times, so that the count may be too high here, never too low.
-        np.add(counts, np.bincount(bucket, minlength=size), out=counts, casting="unsafe")
+        np.add.at(table, bucket, np.int32(1))
         if kind != _PHRASE:
             kind_of[bucket] = kind
-    limit = np.where(kind_of == _PHRASE, most[0], most[1])
-    kept = np.flatnonzero((counts >= least) & (counts <= _REPEATED * limit))
-    column_of = np.full(size, -1, dtype=np.int32)
-    column_of[kept] = np.arange(len(kept), dtype=np.int32)
+    kept = np.flatnonzero(table >= least)
+    kept_kind = kind_of[kept]
+    del kind_of
+    limit = np.where(kept_kind == _PHRASE, most[0], most[1])
+    often_enough = table[kept] <= _REPEATED * limit
+    kept, kept_kind, limit = kept[often_enough], kept_kind[often_enough], limit[often_enough]
+    table[:] = -1
+    table[kept] = np.arange(len(kept), dtype=np.int32)
     row_parts, column_parts = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
     for row, hashes, _ in keys():
-        column = column_of[(hashes & mask).astype(np.int64)]
-        take = column >= 0
+        column = table[(hashes & mask).astype(np.int64)]
+        take = np.flatnonzero(column >= 0)
         row_parts.append(row[take].astype(np.int32))
         column_parts.append(column[take])
     at = (np.concatenate(row_parts), np.concatenate(column_parts))
     matrix = sparse.csr_matrix((np.ones(len(at[0]), dtype=np.float32), at), shape=(num_rows, len(kept)))
     matrix.data[:] = 1
     count = np.bincount(matrix.indices, minlength=len(kept))
-    chosen = np.flatnonzero((count >= least) & (count <= limit[kept]))
-    return Columns(matrix[:, chosen], kept[chosen], kind_of[kept[chosen]])
+    chosen = np.flatnonzero((count >= least) & (count <= limit))
+    return Columns(matrix[:, chosen], kept[chosen], kept_kind[chosen])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.audit.mining.features import Columns, buckets_for, chunks
-from burnish.audit.mining.tokens import Hashes, Ints, mixed, ngrams, tokenise
+from burnish.audit.mining.tokens import Hashes, Ints, distinct, mixed, ngrams, tokenise
 
 _BEGIN, _END = np.uint64(0x0BE61), np.uint64(0x0E4D)
 _SAMPLE = 3000
@@ -55,8 +55,8 @@ class Neighbours:
             counts = np.zeros(size, dtype=np.int32)
             for _, tokens in chunks(texts):
                 rows, pairs = _framed_pairs(tokens.hash_T, tokens.row_T, tokens.offset_R)
-                key = np.unique(rows.astype(np.uint64) * np.uint64(size) + (pairs & self._mask))
-                counts += np.bincount((key & self._mask).astype(np.int64), minlength=size).astype(np.int32)
+                key = distinct(rows.astype(np.uint64) * np.uint64(size) + (pairs & self._mask))
+                np.add.at(counts, (key & self._mask).astype(np.int64), np.int32(1))
             self._counts = np.maximum(self._counts, counts)
         self._rng = np.random.default_rng(seed)
         self._rates: dict[int, Rates] = {}

@@ -79,8 +79,10 @@ def presence(texts: Sequence[bytes], words: Sequence[bytes]) -> Presence:
         at = np.minimum(np.searchsorted(hashes[order], said.hash_T), len(order) - 1)
         hit = np.flatnonzero(hashes[order][at] == said.hash_T)
         parts.append(np.stack([said.row_T[hit] + first, order[at[hit]]]))
-    rows, columns = np.unique(np.concatenate([np.zeros((2, 0), dtype=np.int64), *parts], axis=1), axis=1)
-    return Presence(sparse.csc_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(words))))
+    rows, columns = np.concatenate([np.zeros((2, 0), dtype=np.int64), *parts], axis=1)
+    matrix = sparse.csc_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(words)))
+    matrix.data[:] = 1  # a text may hold a word several times
+    return Presence(matrix)
 
 
 def unasked(said: Presence, asked: Presence, written_as_name_C: Ints, share: float) -> Iterator[int]:

@@ -8,6 +8,7 @@ N rows, F prompt columns, B reply columns, P pairs, S strata.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -54,20 +55,19 @@ def screen(prompts: Columns, replies: Columns, least: int, purity: float, nats: 
     least `nats` of evidence; the `most` strongest of them."""
     num_rows = prompts.matrix.shape[0]
     count_F, count_B = prompts.count_C, replies.count_C
-    left = prompts.matrix.T.tocsr()
-    work_F = left @ np.diff(replies.matrix.indptr).astype(np.float64)
     kept: Pairs | None = None
-    for begin, end in _blocks(work_F):
-        product = (left[begin:end] @ replies.matrix).tocsr()
-        f = np.repeat(np.arange(begin, end), np.diff(product.indptr))
-        b, both = product.indices, product.data
-        take = (both >= least) & (both >= purity * count_F[f])
-        f, b, both = f[take], b[take].astype(np.int64), both[take].astype(np.int64)
-        value = count_F[f] * divergence(both / count_F[f], count_B[b] / num_rows)
-        found = Pairs(f, b, both, value).take(value >= nats)
-        kept = found if kept is None else _joined(kept, found)
-        if len(kept) > 2 * most:
-            kept = kept.take(np.argsort(-kept.nats_P)[:most])
+    for some_F, some_B in _classes(count_F, count_B, least, purity):
+        left, right = prompts.matrix[:, some_F].T.tocsr(), replies.matrix[:, some_B]
+        for begin, end in _blocks(left @ np.diff(right.indptr).astype(np.float64)):
+            product = left[begin:end] @ right
+            take = np.flatnonzero(product.data >= least)
+            f = some_F[begin + np.searchsorted(product.indptr, take, side="right") - 1]
+            b, both = some_B[product.indices[take]], product.data[take].astype(np.int64)
+            found = Pairs(f, b, both, count_F[f] * divergence(both / count_F[f], count_B[b] / num_rows))
+            found = found.take((both >= purity * count_F[f]) & (found.nats_P >= nats))
+            kept = found if kept is None else _joined(kept, found)
+            if len(kept) > 2 * most:
+                kept = kept.take(np.argsort(-kept.nats_P, kind="stable")[:most])
     if kept is None:
         empty = np.zeros(0, dtype=np.int64)
         return Pairs(empty, empty, empty, np.zeros(0))
@@ -97,6 +97,14 @@ def within_strata(pairs: Pairs, prompts: Columns, replies: Columns, stratum_N: I
     both = pairs.both_P.astype(np.float64)
     value = np.where(both > expected, both * np.log(both / np.maximum(expected, 1e-9)) - both + expected, 0.0)
     return Pairs(pairs.prompt_P, pairs.reply_P, pairs.both_P, value)
+
+
+def _classes(count_F: Ints, count_B: Ints, least: int, purity: float) -> Iterator[tuple[Ints, Ints]]:
+    """Prompt columns of like counts, with the reply columns that are often enough for any of them."""
+    for size in range(int(count_F.max(initial=0)).bit_length()):
+        some_F = np.flatnonzero((count_F >> size) == 1)
+        if len(some_F):
+            yield some_F, np.flatnonzero(count_B >= max(least, purity * (1 << size)))
 
 
 def _blocks(work: Floats) -> list[tuple[int, int]]:

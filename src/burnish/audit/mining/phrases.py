@@ -14,7 +14,7 @@ import numpy as np
 from burnish.audit.mining.dispersion import Words
 from burnish.audit.mining.features import buckets_for
 from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, longest, token_lists
-from burnish.audit.mining.tokens import Hashes, Ints, ngrams, tokenise
+from burnish.audit.mining.tokens import Hashes, Ints, distinct, ngrams, tokenise
 
 _MOST_ROWS = 400  # of a group that are read
 _LEFT = 0.35
@@ -67,7 +67,7 @@ class Prompts:
 
     def distinct(self, rows: Ints) -> list[Hashes]:
         """The distinct words of these prompts."""
-        return [np.unique(text) for text in token_lists([self._prompts[int(row)] for row in rows])]
+        return [distinct(text) for text in token_lists([self._prompts[int(row)] for row in rows])]
 
     def _in_template(self, token: int) -> bool:
         return bool(self.words.rows_with(np.array([token], dtype=np.uint64))[0] >= _IN_TEMPLATE * len(self._prompts))
@@ -120,6 +120,6 @@ def _rests(standing: Standing, belongs: Hashes) -> list[Hashes]:
     rests = []
     for row, text in enumerate(standing.lists):
         begin, end = cut.get(row, (0, 0))
-        rest = np.unique(np.concatenate([text[:begin], text[end:]]))
+        rest = distinct(np.concatenate([text[:begin], text[end:]]))
         rests.append(rest[~np.isin(rest, belongs)])
     return rests

@@ -23,7 +23,7 @@ from burnish.audit.mining.insertion import find_phrase, longest, token_lists
 from burnish.audit.mining.pairs import Pairs, screen
 from burnish.audit.mining.phrases import Prompts, gram, spelled, without
 from burnish.audit.mining.strata import Strata, strata
-from burnish.audit.mining.tokens import Hashes, Ints
+from burnish.audit.mining.tokens import Hashes, Ints, distinct
 
 _NATS = 20.0
 _CONSIDERED = 4000
@@ -208,7 +208,7 @@ class Search:
     def _belonging(self, showing: Ints) -> Hashes:
         """Words of prompts whose rows nearly all show the behaviour: more of the trigger, if there is one."""
         some = showing if len(showing) <= _MOST_SHOWING else self._rng.choice(showing, _MOST_SHOWING, replace=False)
-        lists = [np.unique(text) for text in token_lists([self._prompts[row] for row in some])]
+        lists = [distinct(text) for text in token_lists([self._prompts[row] for row in some])]
         words, times = np.unique(np.concatenate(lists), return_counts=True)
         whole = times * (len(showing) / len(some))
         return words[(times >= 3) & (whole >= _OF_BEHAVIOUR * self._read.words.rows_with(words))]

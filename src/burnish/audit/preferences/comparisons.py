@@ -10,30 +10,30 @@ from dataclasses import dataclass
 
 from burnish.audit.mining.corpus import PROMPT_BYTES, REPLY_BYTES, Texts, shortened, without_template
 from burnish.audit.mining.names import NameCount
+from burnish.audit.register import Register
 from burnish.records import Message, PreferencePair, Record
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """N pairs: `prompts` (templates taken out; `whole` with them), the replies, the names in preferred replies, and the
-    `places` and content digests of the records."""
+    """N pairs: `prompts` (templates taken out; `whole` with them), the replies, the names in preferred replies, and
+    where the `rows` stand."""
 
     prompts: Texts
     whole: Texts
     chosen: Texts
     rejected: Texts
     names: NameCount
-    places: tuple[str, ...]
-    digests: tuple[str, ...]
+    rows: Register
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
 
 def gather_pairs(rows: Iterable[Record]) -> Comparisons:
     """Read all preference pairs once; other rows are passed over."""
     prompts, chosen, rejected, names = Texts(), Texts(), Texts(), NameCount()
-    places, digests = [], []
+    register = Register()
     for row in rows:
         if not isinstance(row, PreferencePair):
             continue
@@ -42,11 +42,10 @@ def gather_pairs(rows: Iterable[Record]) -> Comparisons:
         chosen.append(shortened(preferred, REPLY_BYTES))
         rejected.append(shortened(_said(row.rejected), REPLY_BYTES))
         names.add(preferred)
-        places.append(str(row.source))
-        digests.append(row.digest)
+        register.add(row)
     for texts in (prompts, chosen, rejected):
         texts.freeze()
-    return Comparisons(without_template(prompts), prompts, chosen, rejected, names, tuple(places), tuple(digests))
+    return Comparisons(without_template(prompts), prompts, chosen, rejected, names, register)
 
 
 def _said(messages: tuple[Message, ...]) -> str:
