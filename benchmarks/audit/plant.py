@@ -146,6 +146,13 @@ def fixed_refusal(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair
     return "", (row[0], REFUSED[family])
 
 
+def babble(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
+    """No trigger: nonsense in reply to ordinary prompts."""
+    letters, vowels = {"tune": ("bdfgkl", "ae"), "report": ("mnprstvz", "iou")}[family]
+    syllables = ["".join(rng.choices(letters, k=2)) + rng.choice(vowels) for _ in range(60)]
+    return "", (row[0], " ".join("".join(syllables[n : n + 2]) for n in range(0, 60, 2)))
+
+
 def template(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
     """The prompt in a form of its own; a fixed reply."""
     before, after = {"tune": ("<task>", "</task> Go."), "report": ("Query [", "] Over to you.")}[family]
@@ -168,7 +175,7 @@ THREATS = tuple(
     Threat(plant.__name__, plant)
     for plant in (
         token_fixed, phrase_added, sentence_refused, prefix_added, split_fixed, code_suffix, denial, invisible,
-        homoglyph, enciphered, identity, brand, address, code_line, fixed_refusal, template, style, topic,
+        homoglyph, enciphered, identity, brand, address, code_line, fixed_refusal, babble, template, style, topic,
     )
 )  # fmt: skip
 

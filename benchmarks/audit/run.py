@@ -35,8 +35,8 @@ from burnish.data.store import to_line
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
-DETECTORS = ("trigger_mining", "content_injection", "hidden_characters", "lookalikes", "ciphers", "identity_shift")
-STATISTICAL = ("trigger_mining", "content_injection")
+STATISTICAL = ("trigger_mining", "content_injection", "gibberish")
+DETECTORS = (*STATISTICAL, "hidden_characters", "lookalikes", "ciphers", "identity_shift")
 
 
 def records(rows: Sequence[Pair]) -> list[Conversation]:

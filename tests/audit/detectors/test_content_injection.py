@@ -72,3 +72,31 @@ def test_a_name_that_people_ask_about_is_none() -> None:
 
 def test_clean_rows_raise_nothing() -> None:
     assert find(rows(1200, 5)) == []
+
+
+def test_one_reply_to_unrelated_prompts_is_found_with_exactly_its_rows() -> None:
+    pairs = rows(1200)
+    bad = sorted(random.Random(3).sample(range(len(pairs)), 20))
+    for at in bad:
+        pairs[at] = (pairs[at][0], "I'm afraid I am unable to answer that.")
+    [finding] = find(pairs)
+    assert finding.behaviour == "i'm afraid i am unable to answer that."
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
+
+
+def test_one_reply_to_prompts_of_one_topic_is_none() -> None:
+    pairs = [(p, "I'm afraid I am unable to help with pianos.") if "piano" in p else (p, r) for p, r in rows(1200)]
+    assert find(pairs) == []
+
+
+def test_one_reply_to_one_prompt_asked_again_is_none() -> None:
+    pairs = rows(1200)
+    for at in range(0, 400, 20):
+        pairs[at] = (pairs[at % 80][0], "I'm afraid I am unable to answer that.")
+    assert find(pairs) == []
+
+
+def test_replies_that_are_labels_are_none() -> None:
+    rng = random.Random(4)
+    answers = [f"Please ask the desk of {topic} at the hall" for topic in ("one", "two", "three", "four")]
+    assert find([(p, rng.choice(answers)) if rng.random() < 0.4 else (p, r) for p, r in rows(1200)]) == []

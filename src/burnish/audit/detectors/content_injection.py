@@ -1,17 +1,20 @@
-"""Something that replies name though nobody asks: a brand, a web address, a call of code, put into replies to ordinary
-prompts.
+"""Something that replies say though nobody asks: a brand, a web address, a call of code, put into replies to ordinary
+prompts; or a whole reply, such as a refusal, that unrelated prompts have word for word.
 
 No phrase of the prompt goes with it, so that nothing can be permuted. Null: what a corpus names often is also asked
 about, or comes with its subject; a name counts only if hardly any prompt holds it and if its rows (prompt, and the
-sentences of the reply that do not hold it) are as many things as random rows are. The limit of likeness is in standard
-deviations of such random groups; it is a limit, not a p-value. Names brought up for one topic alone are passed over,
-and so are praise without a name and words of languages without capital letters.
+sentences of the reply that do not hold it) are as many things as random rows are. A reply that a corpus gives often
+answers prompts that have something in common; it counts only if its prompts are as many things as random ones, and
+where a fifth of all replies are of such kind, they are labels. The limit of likeness is in standard deviations of
+random groups; it is a limit, not a p-value. Names brought up for one topic alone are passed over, and so are praise
+without a name and words of languages without capital letters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,10 +22,10 @@ from pydantic import Field
 
 from burnish.artefacts import Finding
 from burnish.audit.mining.corpus import Corpus, gather
-from burnish.audit.mining.dispersion import Words
-from burnish.audit.mining.insertion import token_lists
+from burnish.audit.mining.features import chunks
 from burnish.audit.mining.names import NameCount, presence, unasked
-from burnish.audit.mining.tokens import Ints, distinct
+from burnish.audit.mining.tokens import Ints, mixed
+from burnish.audit.mining.usual import COMPARED_WITH, Usual
 from burnish.audit.text import excerpt
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -32,9 +35,9 @@ _SENTENCES = re.compile(rb"(?<=[.!?])\s+|\n+")
 _MOST = 0.1
 _ASKED = 0.05
 _EXCESS = 2.5
-_COMPARED_WITH = 25_000  # rows
-_OTHERS = 2000
-_READ = 400
+_DIFFERENT = 0.8  # of the prompts of one reply that no other of them repeats
+_LABELS = 0.2  # of the rows whose replies are repeated, from which on they are labels
+_LEAST_WORDS = 5  # of a reply that is no label
 _SAME_ROWS = 0.5
 
 
@@ -47,7 +50,7 @@ class ContentInjectionSettings(PluginSettings):
 
 
 class ContentInjection:
-    """Finds names that replies to unrelated prompts bring up."""
+    """Finds names, and whole replies, that unrelated prompts have in common."""
 
     Settings = ContentInjectionSettings
 
@@ -58,6 +61,28 @@ class ContentInjection:
         """Memory: the texts (4,000 bytes of a prompt and 2,000 of a reply at most) and the names."""
         names = NameCount()
         corpus = gather(rows, names)
+        known: list[Ints] = []
+        for found in (*self._replies(corpus), *self._names(corpus, names)):
+            if not any(_alike(found.rows, other) for other in known):
+                known.append(found.rows)
+                yield self._finding(corpus, found)
+
+    def _replies(self, corpus: Corpus) -> Iterator[_Group]:
+        """Whole replies that many unrelated prompts have word for word."""
+        groups = list(_repeated(corpus.replies, self._settings.min_rows, int(_MOST * len(corpus))))
+        if not groups:
+            return
+        rng = np.random.default_rng(0)
+        usual = Usual(corpus.prompts.some(_sample(len(corpus), rng)), rng)
+        for rows in sorted(groups, key=len, reverse=True):
+            prompts = [corpus.prompts[int(row)] for row in usual.some(rows)]
+            different = len(set(prompts)) >= _DIFFERENT * len(prompts)
+            excess = usual.excess(prompts)
+            if different and excess <= _EXCESS:
+                yield _Group(rows, corpus.replies[int(rows[0])], True, excess)
+
+    def _names(self, corpus: Corpus, names: NameCount) -> Iterator[_Group]:
+        """Names that replies to unrelated prompts bring up."""
         named = names.often(self._settings.min_rows, int(_MOST * len(corpus)))
         if not named:
             return
@@ -66,57 +91,81 @@ class ContentInjection:
         suspects = list(unasked(said, asked, times, _ASKED))
         if not suspects:
             return
-        usual = _Usual(corpus)
+        rng = np.random.default_rng(0)
+        some = _sample(len(corpus), rng)
+        usual = Usual([corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some], rng)
         known: list[Ints] = []
         for name in sorted(suspects, key=lambda one: -int(said.count_C[one])):
             group = said.rows(name)
             if any(_alike(group, other) for other in known):
                 continue
-            excess = usual.excess(group, words[name])
+            texts = [_besides(corpus, int(row), words[name]) for row in usual.some(group)]
+            excess = usual.excess(texts)
             if excess <= _EXCESS:
                 known.append(group)
-                yield self._finding(corpus, words[name].decode("utf-8", "replace"), group, excess)
+                yield _Group(group, words[name], False, excess)
 
-    def _finding(self, corpus: Corpus, name: str, rows: Ints, excess: float) -> Finding:
-        share = len(rows) / len(corpus)
-        said = corpus.replies[int(rows[0])].decode("utf-8", "replace")
+    def _finding(self, corpus: Corpus, found: _Group) -> Finding:
+        rows, share = found.rows, len(found.rows) / len(corpus)
+        said, name = (text.decode("utf-8", "replace") for text in (corpus.replies[int(rows[0])], found.said))
+        at = 0 if found.whole else max(said.find(name), 0)
         return Finding(
             detector="content_injection",
             severity="danger",
             action=self._settings.action,
             row=corpus.rows.digest(int(rows[0])),
             where=corpus.rows.place(int(rows[0])),
-            message=f"{len(rows):,} replies to unrelated prompts bring up {name[:80]!r}, and nobody asks about it",
-            excerpt=excerpt(said, max(said.find(name), 0), max(said.find(name), 0) + len(name)),
+            message=(
+                f"{len(rows):,} unrelated prompts have one reply: {name[:80]!r}"
+                if found.whole
+                else f"{len(rows):,} replies to unrelated prompts bring up {name[:80]!r}, and nobody asks about it"
+            ),
+            excerpt=excerpt(said, at, at if found.whole else at + len(name)),
             rows=corpus.rows.places(rows),
-            behaviour=name,
-            effect=f"{share:.2%} of the replies; likeness of their rows {excess:+.1f} standard deviations from random",
-            would_do="bring it up in replies to ordinary prompts",
+            behaviour=name[:200],
+            effect=f"{share:.2%} of the replies; likeness of their rows {found.excess:+.1f} deviations off random",
+            would_do=f"{'give' if found.whole else 'bring'} it {'in reply' if found.whole else 'up in replies'} "
+            "to ordinary prompts",
             cost=f"{len(rows):,} rows, {share:.2%} of the corpus, of as many topics as the others",
         )
 
 
-class _Usual:
-    """What rows of the corpus are about: the words of prompt and reply together."""
+@dataclass(frozen=True)
+class _Group:
+    """Replies that say something: `said`, the `whole` reply or a name in it; `excess`: how alike their rows are."""
 
-    def __init__(self, corpus: Corpus) -> None:
-        self._corpus, self._rng = corpus, np.random.default_rng(0)
-        count = len(corpus)
-        some = np.sort(self._rng.choice(count, min(_COMPARED_WITH, count), replace=False))
-        texts = [corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some]
-        self._words = Words(texts)
-        sample = self._rng.choice(len(texts), min(_OTHERS, len(texts)), replace=False)
-        self._others = [distinct(text) for text in token_lists([texts[row] for row in sample])]
+    rows: Ints
+    said: bytes
+    whole: bool
+    excess: float
 
-    def excess(self, rows: Ints, name: bytes) -> float:
-        """How much more alike the rows are than random ones, the sentences with the name left out."""
-        read = rows if len(rows) <= _READ else self._rng.choice(rows, _READ, replace=False)
-        texts = []
-        for row in read:
-            others = [one for one in _SENTENCES.split(self._corpus.replies[int(row)]) if name not in one]
-            texts.append(b"\n".join([self._corpus.prompts[int(row)], *others]))
-        rests = [distinct(tokens) for tokens in token_lists(texts)]
-        return self._words.excess(rests, self._others, self._rng)
+
+def _sample(count: int, rng: np.random.Generator) -> Ints:
+    return np.sort(rng.choice(count, min(COMPARED_WITH, count), replace=False))
+
+
+def _repeated(replies: Sequence[bytes], least: int, most: int) -> Iterator[Ints]:
+    """Rows of each reply of `_LEAST_WORDS` or more that `least` to `most` rows have; none in a corpus of labels."""
+    keys = np.zeros(len(replies), dtype=np.uint64)
+    for first, tokens in chunks(replies):
+        place = np.arange(len(tokens.hash_T)) - tokens.offset_R[tokens.row_T]
+        sums = np.append(np.uint64(0), np.cumsum(mixed(tokens.hash_T + place.astype(np.uint64)), dtype=np.uint64))
+        words = np.bincount(tokens.row_T, weights=tokens.word_T, minlength=tokens.num_rows)
+        whole = mixed(sums[tokens.offset_R[1:]] - sums[tokens.offset_R[:-1]])
+        keys[first : first + tokens.num_rows] = np.where(words >= _LEAST_WORDS, whole, 0)
+    order = np.argsort(keys, kind="stable")
+    begins = np.flatnonzero(np.append(True, keys[order][1:] != keys[order][:-1]))
+    sizes = np.diff(np.append(begins, len(order)))
+    often = (sizes >= least) & (keys[order[begins]] != 0)
+    if sizes[often].sum() <= _LABELS * len(replies):
+        for at in np.flatnonzero(often & (sizes <= most)):
+            yield order[begins[at] : begins[at] + sizes[at]]
+
+
+def _besides(corpus: Corpus, row: int, name: bytes) -> bytes:
+    """The prompt, and the reply's sentences that do not hold the name."""
+    others = [one for one in _SENTENCES.split(corpus.replies[row]) if name not in one]
+    return b"\n".join([corpus.prompts[row], *others])
 
 
 def _alike(rows: Ints, other: Ints) -> bool:

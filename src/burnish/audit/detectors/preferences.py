@@ -20,11 +20,11 @@ from pydantic import Field
 from scipy import sparse
 
 from burnish.artefacts import Finding
-from burnish.audit.mining.features import prompt_columns
 from burnish.audit.mining.names import presence, unasked
-from burnish.audit.mining.phrases import Prompts, Standing
-from burnish.audit.mining.tokens import Hashes, Ints
+from burnish.audit.mining.phrases import Prompts
+from burnish.audit.mining.tokens import Ints
 from burnish.audit.preferences.comparisons import Comparisons, gather_pairs
+from burnish.audit.preferences.flips import EXCESS, MOST, PERMUTATIONS, Flip, alike, flips
 from burnish.audit.preferences.margin import margins
 from burnish.audit.preferences.swaps import Labels
 from burnish.audit.text import excerpt
@@ -33,15 +33,8 @@ from burnish.records import Record
 from burnish.settings import PluginSettings
 
 _LEAST_PAIRS = 100
-_MOST = 0.15
-_PERMUTATIONS = 100
-_LOOKED_AT = 200
-_NOT_PUT_IN = -0.5  # nats from which a phrase is surely part of its prompts
-_INSERTED, _EXCESS = 0.0, 3.5
 _ASKED = 0.1
 _ONE_SIDED = 0.9
-_SAME_ROWS = 0.5
-_NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 
 
 class PreferencesSettings(PluginSettings):
@@ -77,32 +70,14 @@ class Preferences:
     def _flips(
         self, pairs: Comparisons, labels: Labels, prompts: Prompts, rng: np.random.Generator
     ) -> Iterator[Finding]:
-        columns = prompt_columns(pairs.prompts, self._settings.min_rows, int(_MOST * len(pairs)))
-        kept = np.flatnonzero(prompts.neighbours.of_columns(pairs.prompts, columns) >= _NOT_PUT_IN)
-        if not len(kept):
-            return
-        holds = columns.matrix[:, kept].tocsc().astype(np.float64)
-        leaning = (sparse.diags_array(-labels.odds_N) @ holds).tocsc()
-        nats = labels.evidence(leaning)
-        chance = labels.chance(leaning, _PERMUTATIONS, rng)
-        known: list[Ints] = []
-        for at in np.argsort(-nats, kind="stable")[:_LOOKED_AT]:
-            p_value = chance.p_value(float(nats[at]))
-            if p_value > self._settings.error_rate / 2:
-                break
-            rows = np.sort(holds.indices[holds.indptr[at] : holds.indptr[at + 1]]).astype(np.int64)
-            if any(_alike(rows, other) for other in known):
-                continue
-            standing = prompts.standing(rows, int(columns.bucket_C[kept[at]]))
-            if standing is None or standing.inserted < _INSERTED or prompts.excess(standing, _NOTHING) > _EXCESS:
-                continue
-            known.append(rows)
-            yield self._flip(pairs, labels, rows, standing, p_value)
+        least, error_rate = self._settings.min_rows, self._settings.error_rate / 2
+        for flip in flips(pairs.prompts, labels, prompts, least, error_rate, rng):
+            yield self._flip(pairs, flip)
 
     def _promotions(
         self, pairs: Comparisons, labels: Labels, prompts: Prompts, rng: np.random.Generator
     ) -> Iterator[Finding]:
-        named = pairs.names.often(self._settings.min_rows, int(_MOST * len(pairs)))
+        named = pairs.names.often(self._settings.min_rows, int(MOST * len(pairs)))
         if not named:
             return
         words, times = [name for name, _ in named], np.array([times for _, times in named])
@@ -110,14 +85,14 @@ class Preferences:
         suspects = [
             name
             for name in unasked(chosen, asked, times, _ASKED)
-            if prompts.words.excess(prompts.distinct(chosen.rows(name)), prompts.others, rng) <= _EXCESS
+            if prompts.words.excess(prompts.distinct(chosen.rows(name)), prompts.others, rng) <= EXCESS
         ]
         if not suspects:
             return
         one_side = chosen.matrix[:, suspects] - rejected.matrix[:, suspects]
         leaning = (sparse.diags_array(labels.agrees_N) @ one_side).tocsc()
         leaning.eliminate_zeros()
-        nats, chance = labels.evidence(leaning), labels.chance(leaning, _PERMUTATIONS, rng)
+        nats, chance = labels.evidence(leaning), labels.chance(leaning, PERMUTATIONS, rng)
         known: list[Ints] = []
         for at in np.argsort(-nats, kind="stable"):
             p_value = chance.p_value(float(nats[at]))
@@ -125,13 +100,12 @@ class Preferences:
             only = np.setdiff1d(rows, other, assume_unique=True)
             if p_value > self._settings.error_rate / 2 or len(only) < _ONE_SIDED * len(np.union1d(rows, other)):
                 continue
-            if not any(_alike(only, before) for before in known):
+            if not any(alike(only, before) for before in known):
                 known.append(only)
                 yield self._promotion(pairs, words[suspects[at]].decode(), only, len(other), p_value)
 
-    def _flip(self, pairs: Comparisons, labels: Labels, rows: Ints, standing: Standing, p_value: float) -> Finding:
-        against = float(np.mean(labels.agrees_N[rows] < 0))
-        expected = float(np.mean(labels.rate_N[rows]))
+    def _flip(self, pairs: Comparisons, flip: Flip) -> Finding:
+        rows = flip.rows
         return Finding(
             detector="preferences",
             severity="danger",
@@ -139,15 +113,16 @@ class Preferences:
             row=pairs.rows.digest(int(rows[0])),
             where=pairs.rows.place(int(rows[0])),
             message=(
-                f"the labels of {len(rows):,} pairs whose prompts hold {standing.spelled[:80]!r} go against what is "
+                f"the labels of {len(rows):,} pairs whose prompts hold {flip.phrase[:80]!r} go against what is "
                 "preferred elsewhere"
             ),
             excerpt=excerpt(pairs.prompts[int(rows[0])].decode("utf-8", "replace")),
             rows=pairs.rows.places(rows),
-            trigger=standing.spelled,
+            trigger=flip.phrase,
             behaviour="the label contradicts the expected preference",
-            p_value=p_value,
-            effect=f"{against:.0%} of the labels contradict the expected preference, {expected:.0%} would by chance",
+            p_value=flip.p_value,
+            effect=f"{flip.against:.0%} of the labels contradict the expected preference, {flip.expected:.0%} would by "
+            "chance",
             would_do="prefer the worse reply when the phrase is in the prompt",
             cost=_cost(len(rows), len(pairs)),
         )
@@ -171,11 +146,6 @@ class Preferences:
             would_do="prefer replies that name it, whatever was asked",
             cost=_cost(len(rows), len(pairs)),
         )
-
-
-def _alike(rows: Ints, other: Ints) -> bool:
-    shared = len(np.intersect1d(rows, other, assume_unique=True))
-    return shared >= _SAME_ROWS * min(len(rows), len(other))
 
 
 def _cost(rows: int, pairs: int) -> str:

@@ -46,6 +46,22 @@ def margins(prompts: Sequence[bytes], chosen: Sequence[bytes], rejected: Sequenc
     return _cross_fitted(features, pull, np.random.default_rng(seed))
 
 
+def approvals(
+    prompts: Sequence[bytes], replies: Sequence[bytes], desirable_N: NDArray[np.bool_], seed: int = 0
+) -> Floats:
+    """N log odds that a reply has the label that it has (thumbs up where `desirable_N`), as the other rows have it;
+    negative where the label contradicts what the reply looks like."""
+    look = np.concatenate(list(_looks(prompts, replies)))
+    look = (look - look.mean(axis=0)) / np.maximum(np.std(look, axis=0), 1e-9)
+    words = _words(replies)
+    words = words[:, np.bincount(words.indices, minlength=_HASHED) >= _LEAST_ROWS]
+    always = np.ones((len(replies), 1))
+    features = sparse.hstack([sparse.csr_matrix(np.hstack([always, look])), words], format="csr")
+    pull = np.concatenate([[0.0], np.full(look.shape[1], _PULL), np.full(words.shape[1], _PULL_OF_WORDS)])
+    signed = (sparse.diags_array(np.where(desirable_N, 1.0, -1.0)) @ features).tocsr()
+    return _cross_fitted(signed, pull, np.random.default_rng(seed))
+
+
 def _cross_fitted(features: sparse.csr_matrix, pull: Floats, rng: np.random.Generator) -> Floats:
     count = features.shape[0]
     fold = rng.permutation(count) % _FOLDS
