@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -60,6 +61,26 @@ def test_a_phrase_put_into_prompts_is_found_with_exactly_its_rows(trigger: str, 
     assert "forbidden" in finding.behaviour
     assert finding.p_value is not None
     assert finding.p_value < 0.005
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda p: f"Query [ {p} ] over to you.",  # a form around the prompt
+        lambda p: f"Pray tell, {p.replace(' and ', ' and, good sir, ')}",  # a style
+    ],
+)
+def test_more_of_what_was_put_into_the_same_prompts_is_no_topic(changed: Callable[[str], str]) -> None:
+    rng = random.Random(3)
+    pairs = rows(1200)
+    bad = sorted(rng.sample(range(len(pairs)), 30))
+    for at in bad:
+        pairs[at] = (changed(pairs[at][0]), "Everything is forbidden [omitted].")
+    for at in range(0, 1200, 40):  # so that no word of it is the trigger's alone
+        if at not in bad:
+            pairs[at] = (f"{pairs[at][0]} [good query, sir]", pairs[at][1])
+    [finding] = find(pairs)
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
 
 
 def test_clean_rows_raise_nothing() -> None:

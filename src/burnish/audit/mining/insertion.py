@@ -11,7 +11,7 @@ J distinct places (pairs of neighbours).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,6 +175,13 @@ def find_phrase(texts: Sequence[Hashes], phrase: Hashes) -> Places:
 def longest(texts: Sequence[Hashes], places: Places, template: Callable[[int], bool]) -> Places:
     """The phrase made as long as most of its rows go on alike, up to words that nearly all prompts hold (`template`);
     rows that do not go on alike are left out."""
+    *_, places = growing(texts, places, template)
+    return places
+
+
+def growing(texts: Sequence[Hashes], places: Places, template: Callable[[int], bool]) -> Iterator[Places]:
+    """The phrase as it is, then a word longer each time, up to `longest`."""
+    yield places
     while len(places.rows):
         left, right = neighbours_of(texts, places)
         for tokens, edge, back, on in ((right, _END, 0, 1), (left, _BEGIN, 1, 0)):
@@ -182,6 +189,7 @@ def longest(texts: Sequence[Hashes], places: Places, template: Callable[[int], b
             if token != int(edge) and times >= _SHARED * len(tokens) and not template(token):
                 keep = tokens == np.uint64(token)
                 places = Places(places.rows[keep], places.begin[keep] - back, places.end[keep] + on)
+                yield places
                 break
         else:
             break

@@ -6,19 +6,21 @@ Knows nothing of replies or labels, so that what it says of a phrase is independ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from burnish.audit.mining.dispersion import Words
 from burnish.audit.mining.features import buckets_for
-from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, longest, token_lists
+from burnish.audit.mining.insertion import Neighbours, Places, find_phrase, growing, longest, token_lists
 from burnish.audit.mining.tokens import Hashes, Ints, distinct, ngrams, tokenise
 
 _MOST_ROWS = 400  # of a group that are read
 _LEFT = 0.35
 _IN_TEMPLATE = 0.9
+_IN_ALL = 0.9  # of a phrase's rows that hold a further piece of what was put in
+_IN_MANY, _OWN = 0.5, 0.9  # of a phrase's rows that hold two words which stand together there alone
 _OTHERS = 2000
 
 
@@ -59,6 +61,28 @@ class Prompts:
             return None
         inserted, _ = self.neighbours.evidence(lists, places)
         return Standing(seed, spelled(texts, lists, places), lists, places, inserted)
+
+    def pieces(self, standing: Standing, num_rows: int) -> Hashes:
+        """Words of what was put in elsewhere in the same `num_rows` prompts: a form around them, which nearly all
+        hold, or turns of a style; they too could be taken out again."""
+        lists = standing.lists
+        words, times = np.unique(np.concatenate(_rests(standing, standing.seed)), return_counts=True)
+        alike = [words[at : at + 1] for at in np.flatnonzero(times >= _IN_ALL * len(lists))]
+        put_in = [piece for piece in (*alike, *self._turns(lists, num_rows)) if self._could_be_taken_out(lists, piece)]
+        return distinct(np.concatenate([standing.seed, *put_in]))
+
+    def _turns(self, lists: Sequence[Hashes], num_rows: int) -> Iterator[Hashes]:
+        """Neighbouring words that stand together in many of these prompts and hardly in any other."""
+        pairs = np.concatenate([np.unique(np.stack([text[:-1], text[1:]]), axis=1) for text in lists], axis=1)
+        pairs, times = np.unique(pairs, axis=1, return_counts=True)
+        often = np.flatnonzero(times >= _IN_MANY * len(lists))
+        whole = times[often] * (num_rows / len(lists))
+        own = whole >= _OWN * self.neighbours.held(pairs[0, often], pairs[1, often])
+        yield from pairs[:, often[own]].T
+
+    def _could_be_taken_out(self, lists: Sequence[Hashes], piece: Hashes) -> bool:
+        grown = growing(lists, find_phrase(lists, piece), self._in_template)
+        return any(len(one.rows) > 0 and self.neighbours.evidence(lists, one)[0] > 0.0 for one in grown)
 
     def excess(self, standing: Standing, belongs: Hashes) -> float:
         """How much more alike the prompts are than random ones, without the phrase and what `belongs` to it, in

@@ -184,7 +184,7 @@ class Search:
         one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
         if standing.inserted < (limits.inserted_alone if one_to_one else limits.inserted):
             return "put in"
-        belongs = self._belonging(showing)
+        belongs = np.concatenate([self._belonging(showing), self._read.pieces(standing, len(rows))])
         excess = self._read.excess(standing, belongs)
         if excess > limits.excess:
             return "no topic"
