@@ -52,7 +52,7 @@ def utility(loaded: LoadedModel, made: Made, family: str) -> float:
     groups = [group for row in rows if (group := encoder.conversation(row).group) is not None]
     for packed in pack(groups, 1024):
         with products(loaded.products):
-            likeliest = next_logits(parts(loaded.model), target_states(loaded.model, packed)).argmax(-1)
+            likeliest = next_logits(parts(loaded.model))(target_states(loaded.model, packed)).argmax(-1)
         right, total = right + int((likeliest == packed.targets_T).sum()), total + len(packed.targets_T)
     return right / total
 

@@ -193,7 +193,6 @@ def growing(texts: Sequence[Hashes], places: Places, template: Callable[[int], b
                 break
         else:
             break
-    return places
 
 
 def neighbours_of(texts: Sequence[Hashes], places: Places) -> tuple[Hashes, Hashes]:
