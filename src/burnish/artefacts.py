@@ -156,7 +156,8 @@ class TrainedModel(Artefact):
     none: it is never released as a model to talk to.
 
     `teacher` is set when it was distilled; the path is empty of a teacher behind an endpoint. `shares_initialisation`
-    says whether the two began from the same weights, so that traits may pass which no row shows; None: not known."""
+    says whether the two began from the same weights, so that traits may pass which no row shows; None: not known.
+    `cut_from` is the model of whose layers the base has some; such a base garbles, and isn't yet a model to talk to."""
 
     method: str
     adapter: str
@@ -176,6 +177,7 @@ class TrainedModel(Artefact):
     writes: bool = True
     teacher: ModelIdentity | None = None
     shares_initialisation: bool | None = None
+    cut_from: ModelIdentity | None = None
 
 
 class Share(Artefact):

@@ -220,12 +220,15 @@ def test_a_distilled_model_stays_beside_its_teacher_however_it_is_trained_anew(
     run = RunFolder(outcome.folder)
     teacher = identify(ModelSettings(name=str(unaligned)))
     trained = run.load("train/train.json", TrainedModel)
-    run.save("train/train.json", trained.model_copy(update={"teacher": teacher, "shares_initialisation": False}))
+    run.save(
+        "train/train.json",
+        trained.model_copy(update={"teacher": teacher, "shares_initialisation": False, "cut_from": teacher}),
+    )
     again = pipeline.repair(run.path, ways=("constrained_sft",))
     assert again.repaired is not None
     home = RunFolder(again.repaired)
     mended = home.load("train/train.json", TrainedModel)
-    assert (mended.teacher, mended.shares_initialisation) == (teacher, False)
+    assert (mended.teacher, mended.shares_initialisation, mended.cut_from) == (teacher, False, teacher)
     assert again.decision is not None
     names = {rule.rule for rule in again.decision.rules}
     assert "lost_refusals_beside_teacher" in names

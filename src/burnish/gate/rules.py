@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from burnish.artefacts import Outcome, Root, RuleResult
 from burnish.gate.evidence import Evidence, Pairs, paired
-from burnish.gate.inheritance import judge_inheritance
+from burnish.gate.inheritance import ABOUT_THE_BASE, judge_inheritance, teacher_stands_in
 from burnish.gate.planted import judge_probe
 from burnish.gate.rates import RATE_RULES, Limits, judge_rates, nothing_measured
 from burnish.gate.root import about_root, since_root
@@ -41,7 +41,8 @@ def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement
         if rule.kind == "harmful" and not names:
             why = "no suite of harmful requests was part of the evaluation"
             results.append(nothing_measured(rule.name, rule.endpoint, "", limits.margin, limits.ceiling, why))
-        results += judge_rates(rule, {name: paired(evidence.rows, name) for name in names}, left)
+        if not teacher_stands_in(evidence, rule.name):
+            results += judge_rates(rule, {name: paired(evidence.rows, name) for name in names}, left)
         if root:
             asked = {name: paired(evidence.rows, name, "root") for name in names if name in root.suites}
             results += judge_rates(since_root(rule), asked, limits)
@@ -53,10 +54,10 @@ def judge(settings: GateSettings, evidence: Evidence, attempt: int) -> Judgement
     for name in sorted(set(evidence.evaluation.suite_digests) - kinds.keys()):
         results.append(nothing_measured("missing_suite", "none", name, 0.0, None, "it has no rows in the evidence"))
     judgement = _together(tuple(results), settings.alpha)
-    if root is None:
-        return judgement
-    about = about_root(root, [name for name, kind in kinds.items() if kind != "task"])
-    return replace(judgement, reason=f"{judgement.reason} {about}")
+    about = [ABOUT_THE_BASE] if any(teacher_stands_in(evidence, rule.name) for rule in RATE_RULES) else []
+    if root is not None:
+        about.append(about_root(root, [name for name, kind in kinds.items() if kind != "task"]))
+    return replace(judgement, reason=" ".join((judgement.reason, *about)))
 
 
 def _left(limits: Limits, rule: str, suites: Sequence[str], root: Root | None) -> Limits:
@@ -95,11 +96,7 @@ def rate_limits(settings: GateSettings, rule: str, block_alpha: float, attempt: 
         "lost_refusals": settings.lost_refusals_margin,
         "over_refusal": settings.over_refusal_margin,
     }
-    ceilings = {
-        "harmful_compliance": settings.harmful_compliance_ceiling,
-        "over_refusal": settings.over_refusal_ceiling,
-    }
-    return Limits(margins[rule], ceilings.get(rule), settings.alpha, block_alpha, attempt)
+    return Limits(margins[rule], settings.ceiling(rule), settings.alpha, block_alpha, attempt)
 
 
 def verdict_of(outcomes: Collection[Outcome]) -> Outcome:

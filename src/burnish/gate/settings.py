@@ -52,3 +52,10 @@ class GateSettings(Settings):
         """SHA-256 (hex) of what is demanded apart from the defaults, so that a setting that a later version adds makes
         no other demand of decisions and releases that were made without it."""
         return content_digest(self.model_dump(mode="json", exclude_defaults=True))
+
+    def ceiling(self, rule: str) -> float | None:
+        """What the rate of this rule may not exceed, if anything."""
+        return {
+            "harmful_compliance": self.harmful_compliance_ceiling,
+            "over_refusal": self.over_refusal_ceiling,
+        }.get(rule)

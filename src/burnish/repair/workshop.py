@@ -261,7 +261,8 @@ def _named(trained: TrainedModel, way: str) -> TrainedModel:
 
 def _taught_as(tuned: TrainedModel, trained: TrainedModel) -> TrainedModel:
     """With the teacher of the model in repair, by whatever method it was trained anew: the gate asks for it."""
-    return trained.model_copy(update={"teacher": tuned.teacher, "shares_initialisation": tuned.shares_initialisation})
+    known = ("teacher", "shares_initialisation", "cut_from")
+    return trained.model_copy(update={name: getattr(tuned, name) for name in known})
 
 
 def _writer(job: Job, tuned: TrainedModel) -> Writer:

@@ -21,6 +21,7 @@ from burnish.models.adapter import Adapter
 from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
 from burnish.models.device import peak_memory_bytes, products
+from burnish.models.fewer_layers import layers_of
 from burnish.models.joint import weights_stay
 from burnish.models.kinship import share_initialisation
 from burnish.models.load import LoadedModel, identify, load_model
@@ -287,6 +288,7 @@ def _finish(
         writes=work.engine.score_head is None,
         teacher=teacher,
         shares_initialisation=share_initialisation(loaded.identity, teacher) if teacher else None,
+        cut_from=cut.of if (cut := layers_of(Path(loaded.identity.path))) else None,
     )
     run.save("train/train.json", result)
     return result

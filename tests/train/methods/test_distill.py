@@ -88,6 +88,7 @@ def test_the_student_comes_nearer_to_the_teacher(
     assert "heldout_loss" in lines[-1]
     assert result.teacher == identify(ModelSettings(name=str(teacher_folder)))
     assert result.shares_initialisation is None  # no matrix of theirs has one shape
+    assert result.cut_from is None
     assert run.load("train/train.json", TrainedModel) == result
 
 
@@ -144,6 +145,7 @@ def test_the_student_may_be_the_teacher_with_fewer_layers(
     assert result.teacher == identify(ModelSettings(name=str(teacher_folder)))
     assert result.base == identify(model) != result.teacher
     assert result.shares_initialisation is True
+    assert result.cut_from == result.teacher
     adapter = json.loads(run.file("train/adapter/adapter_config.json").read_text())
     assert adapter["base_model_name_or_path"] == result.base.path
 
