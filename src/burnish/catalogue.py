@@ -91,6 +91,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "rouge_l": "burnish.evaluate.metrics.rouge_l:RougeL",
         "chrf": "burnish.evaluate.metrics.chrf:ChrF",
         "perplexity": "burnish.evaluate.metrics.perplexity:Perplexity",
+        "preference_accuracy": "burnish.evaluate.metrics.preference_accuracy:PreferenceAccuracy",
     },
     "tracker": {
         "tensorboard": "burnish.train.trackers.tensorboard:TensorBoard",

@@ -7,6 +7,7 @@ Each protocol is small enough to hold in mind; an implementation is one file and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -66,7 +67,7 @@ class Metric(Protocol):
 
     @property
     def needs_reply(self) -> bool:
-        """False when it scores the reference's own log-probability (perplexity), so that nothing is generated."""
+        """False when it scores log-probabilities of the data's own replies, so that nothing is generated."""
         ...
 
     def score(self, reply: str, reference: str) -> float | None:
@@ -75,6 +76,31 @@ class Metric(Protocol):
 
     def summary(self, mean: float) -> float:
         """What a mean of row scores is shown as (perplexity: its exponential; else the mean itself)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """A reply of `tokens` tokens behind its prompt: the sum of their log-probabilities (nats) under the model in
+    question, and under the base without examples."""
+
+    logprob: float
+    reference: float
+    tokens: int
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """A metric of preferences: it compares what a model thinks of two replies."""
+
+    @property
+    def across_prompts(self) -> bool:
+        """Whether the two may be replies to different prompts."""
+        ...
+
+    def prefers(self, chosen: Likelihood, rejected: Likelihood) -> float | None:
+        """1.0 when the model puts the chosen reply above the rejected one, 0.0 when below, 0.5 when neither, and None
+        when it can't be told."""
         ...
 
 

@@ -100,7 +100,8 @@ def test_preferences_get_a_recipe_with_a_method_that_learns_from_them(
     write(tmp_path / "a.jsonl", ({**row, "prompt": f"Which {i}?"} for i in range(9)))
     recipe, said = recipe_for("a.jsonl", "--model", tiny_model_folder)
     assert recipe.train.method.kind == method
-    assert recipe.evaluate.task is None
+    assert recipe.evaluate.task is not None
+    assert recipe.evaluate.task.metric.kind == "preference_accuracy"
     assert recipe.train.heldout_loss_every == 10
     assert method in said
 

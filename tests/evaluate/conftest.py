@@ -45,7 +45,7 @@ class FakeSpeaker:
 
     def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
         self.scored += len(groups)
-        return [float(len(group.completions[0].tokens)) for group in groups]
+        return [float(len(one.tokens)) for group in groups for one in group.completions]
 
 
 @pytest.fixture

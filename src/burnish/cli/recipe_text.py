@@ -59,7 +59,9 @@ _PREFERENCES = """\
   heldout_loss_every: 10  # steps; train/metrics.jsonl then has the held-out rows' loss, rewards and accuracy
 
 evaluate:
-  task: null  # no reply is the right one here, so that base and tuned model are compared on safety alone
+  task:
+    metric: preference_accuracy  # on held-out rows: how often training moved the better reply above the other
+    few_shot: 0
 """
 
 

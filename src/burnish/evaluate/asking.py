@@ -5,8 +5,9 @@ Knows nothing of what the prompts are for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from burnish.evaluate.reply_cache import Reply, ReplyCache, reply_key
 from burnish.evaluate.speaker import GREEDY, Sampling, Speaker, Tokens
@@ -59,7 +60,7 @@ class Asker:
         return [known[key] for key in keys]
 
     def surprises(self, speaker: Speaker, groups: Sequence[PromptGroup], label: str) -> list[float]:
-        """The mean negative log-likelihood of each group's completion, from the cache where it is there."""
+        """The mean negative log-likelihood of each completion, group after group, from the cache where it is there."""
         keys = [
             reply_key(speaker.digest, g.prompt, {"scored": repr(g.completions), "dtype": self.dtype}) for g in groups
         ]
@@ -71,16 +72,21 @@ class Asker:
             names = list(missing)
             for start in range(0, len(names), _KEEP_EVERY):
                 part = names[start : start + _KEEP_EVERY]
-                values = speaker.surprise([missing[name] for name in part])
-                new = {name: Reply(repr(value), "stop") for name, value in zip(part, values, strict=True)}
+                values = iter(speaker.surprise([missing[name] for name in part]))
+                new = {name: _said(islice(values, len(missing[name].completions))) for name in part}
                 self.cache.put(new.items())
                 known.update(new)
                 bar.advance(len(part))
-        return [float(known[key].text) for key in keys]
+        return [float(value) for key in keys for value in known[key].text.split()]
 
     def _count(self, missing: int, total: int) -> None:
         self.generated += missing
         self.cached += total - missing
+
+
+def _said(values: Iterable[float]) -> Reply:
+    """Numbers as the cache keeps them."""
+    return Reply(" ".join(map(repr, values)), "stop")
 
 
 class _Kept:

@@ -31,6 +31,16 @@ class Example:
         """SHA-256 (hex) of the whole prompt."""
         return content_digest([[m.role, m.content] for m in self.prompt], self.tools)
 
+    @property
+    def id(self) -> str:
+        """What tells the row from others: its prompt, since no two rows have the same one."""
+        return self.prompt_digest
+
+    @property
+    def family(self) -> str:
+        """The row's cluster."""
+        return self.prompt_digest
+
 
 def example_of(record: Record) -> Example | None:
     """The record as an example, or None when it has no prompt or no wanted reply (plain text, a thumbs down)."""

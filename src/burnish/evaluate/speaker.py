@@ -59,7 +59,7 @@ class Speaker(Protocol):
         ...
 
     def surprise(self, groups: Sequence[PromptGroup]) -> list[float]:
-        """Mean negative log-likelihood (nats) of each group's weighted tokens."""
+        """Mean negative log-likelihood (nats) of each completion's weighted tokens, group after group."""
         ...
 
 

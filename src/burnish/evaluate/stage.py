@@ -31,6 +31,8 @@ from burnish.catalogue import build
 from burnish.evaluate.asked import AskedSuite, asked_suites
 from burnish.evaluate.asking import Asker
 from burnish.evaluate.companions import Heard, ask_companion, companions_of
+from burnish.evaluate.few_shot import Example
+from burnish.evaluate.preferences import PairRow, PreferenceTask, compares, prepare_preferences, score_preferences
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.reply_cache import ReplyCache, well_formed
 from burnish.evaluate.safety import Samples, ask_suite, judge_suite
@@ -62,7 +64,7 @@ _UNKNOWN_CONTEXT = 2048
 class Plan:
     """Everything that is asked, made before any model is loaded; `sources` says where each suite came from."""
 
-    task: Task | None
+    task: Task | PreferenceTask | None
     suites: tuple[AskedSuite, ...]
     encoder: Encoder
     sources: Mapping[str, str]
@@ -183,20 +185,31 @@ def make_plan(
             warn(f"{suite.name}: {suite.repeated:,} prompts stand there more than once and are asked once")
         sources[suite.name] = suite.source
         asked += asked_suites(one, suite, side, settings.safety.system, encoder, settings.safety.max_new_tokens)
-    task = prepare_task(settings.task, dataset, run, encoder, context, seed) if settings.task else None
+    task: Task | PreferenceTask | None = None
+    if settings.task and compares(settings.task):
+        task = prepare_preferences(settings.task, dataset, run, encoder, seed)
+    elif settings.task:
+        task = prepare_task(settings.task, dataset, run, encoder, context, seed)
     return Plan(task, tuple(asked), encoder, sources)
 
 
 def ask(plan: Plan, settings: SafetySettings, base: Speaker, tuned: Speaker, asker: Asker) -> Answers:
     """Ask the base everything, then the tuned model, so that one copy of the weights will do."""
     scored: list[Scored] = []
+
+    def score(task: Task | PreferenceTask, arm: Arm, speaker: Speaker) -> None:
+        if isinstance(task, PreferenceTask):
+            scored.append(score_preferences(task, arm, speaker, asker, scored[0] if scored else None))
+        else:
+            scored.append(score_arm(task, arm, speaker, asker, plan.encoder))
+
     safety: dict[tuple[str, Arm], Samples] = {}
     both: tuple[tuple[Arm, Speaker], ...] = (("base", base), ("tuned", tuned))
     for arm, speaker in both:
         if plan.task:
-            scored.append(score_arm(plan.task, arm, speaker, asker, plan.encoder))
+            score(plan.task, arm, speaker)
             if arm == "base" and plan.task.examples:
-                scored.append(score_arm(plan.task, "few_shot", speaker, asker, plan.encoder))
+                score(plan.task, "few_shot", speaker)
         for suite in plan.suites:
             safety[suite.name, arm] = ask_suite(suite, arm, speaker, asker, settings.max_new_tokens)
     return Answers(tuple(scored), safety)
@@ -252,13 +265,14 @@ def context_of(identity: ModelIdentity) -> int:
     return int(text.get("max_position_embeddings") or text.get("n_positions") or _UNKNOWN_CONTEXT)
 
 
-def _task_rows(task: Task, scored: Scored) -> list[dict[str, Any]]:
+def _task_rows(task: Task | PreferenceTask, scored: Scored) -> list[dict[str, Any]]:
+    rows: Sequence[Example | PairRow] = task.rows
     return [
         {
             "suite": TASK,
             "kind": "task",
-            "prompt_id": row.prompt_digest,
-            "family": row.prompt_digest,
+            "prompt_id": row.id,
+            "family": row.family,
             "category": "all",
             "arm": scored.arm,
             "prompt": well_formed(row.question),
@@ -269,11 +283,11 @@ def _task_rows(task: Task, scored: Scored) -> list[dict[str, Any]]:
             "finish": reply.finish,
             "side": "sealed",
         }
-        for row, reply, score in zip(task.rows, scored.replies, scored.scores, strict=True)
+        for row, reply, score in zip(rows, scored.replies, scored.scores, strict=True)
     ]
 
 
-def _task_result(task: Task, scored: Scored, seed: int) -> SuiteResult:
+def _task_result(task: Task | PreferenceTask, scored: Scored, seed: int) -> SuiteResult:
     known = [score for score in scored.scores if score is not None]
     mean = task.metric.summary(sum(known) / len(known)) if known else None
     interval = None
@@ -294,7 +308,7 @@ def _task_result(task: Task, scored: Scored, seed: int) -> SuiteResult:
     )
 
 
-def _generation(safety: SafetySettings, task: Task | None, dtype: str) -> dict[str, str | int | float]:
+def _generation(safety: SafetySettings, task: Task | PreferenceTask | None, dtype: str) -> dict[str, str | int | float]:
     said: dict[str, str | int | float] = {
         "temperature": 0.0,
         "dtype": dtype,

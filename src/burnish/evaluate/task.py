@@ -21,7 +21,7 @@ from burnish.evaluate.speaker import Speaker, Tokens
 from burnish.logs import warn
 from burnish.models.chat_template import Encoder
 from burnish.models.groups import Completion, PromptGroup
-from burnish.protocols import Metric
+from burnish.protocols import Compares, Metric
 from burnish.records import content_digest
 from burnish.run_folder import RunFolder
 
@@ -47,11 +47,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Scored:
-    """One arm's answers: a reply (empty where the metric needs none) and a score for each row."""
+    """One arm's answers: a reply (empty where the metric needs none) and a score for each row. `logprobs`: where two
+    replies are compared, the sum of each one's log-probabilities (nats), two for each row."""
 
     arm: Arm
     replies: tuple[Reply, ...]
     scores: tuple[float | None, ...]
+    logprobs: tuple[float, ...] = ()
 
 
 def prepare_task(
@@ -60,8 +62,16 @@ def prepare_task(
     """Choose rows and examples by hash, and encode their prompts so that every arm fits into `context` tokens:
     examples are dropped until it does, then rows.
 
-    Raises: EvaluationError when there is no held-out row with a prompt and a reply.
+    Raises: EvaluationError when there is no held-out row with a prompt and a reply, or the metric is one of
+    preferences, which have no one right reply.
     """
+    metric: Metric = build("metric", settings.metric)
+    if isinstance(metric, Compares):
+        raise EvaluationError(
+            f"evaluate.task.metric: {settings.metric.kind} compares two replies of the data, and can't score one that "
+            "is written; nothing was evaluated",
+            hint="choose a metric that compares a reply with the row's own, such as rouge_l",
+        )
     rows = choose(read_records(run.file(dataset.heldout_path)), settings.rows, seed)
     if not rows:
         raise EvaluationError(
@@ -71,7 +81,6 @@ def prepare_task(
         )
     replies = [len(encoder.tokenizer(row.reference, add_special_tokens=False)["input_ids"]) for row in rows]
     limit = _limit(settings.max_new_tokens, replies)
-    metric: Metric = build("metric", settings.metric)
     room = context - (limit if metric.needs_reply else max(replies) + 1)
     fitting = [(row, tokens) for row in rows if len(tokens := encoder.prompt(row.prompt, row.tools)) <= room]
     if not fitting:
