@@ -94,6 +94,11 @@ class Compares(Protocol):
     """A metric of preferences: it compares what a model thinks of two replies."""
 
     @property
+    def name(self) -> str:
+        """What results are filed under."""
+        ...
+
+    @property
     def across_prompts(self) -> bool:
         """Whether the two may be replies to different prompts."""
         ...

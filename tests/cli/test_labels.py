@@ -47,6 +47,12 @@ def test_sample_label_export_init(tiny_model_folder: Path, tmp_path: Path, monke
     said = run("labels", "export")
     assert f"{len(pairs) - 1} rows to learn from" in said
     assert "1 gold, never trained on" in said
+    Path("preferences.jsonl").write_text("mine", encoding="utf-8")
+    with pytest.raises(LabelError, match="is there already") as refused:
+        run("labels", "export")
+    assert "--force" in refused.value.hint
+    assert Path("preferences.jsonl").read_text(encoding="utf-8") == "mine"
+    run("labels", "export", "--force")
     run("init", "preferences.jsonl", "--model", str(tiny_model_folder), "--output", "preferences.yaml")
     assert "method: dpo" in Path("preferences.yaml").read_text(encoding="utf-8")
 
@@ -59,6 +65,13 @@ def test_labelled_replies_become_the_judges_csv(recorded_run: Callable[..., RunF
     said = run("labels", "replies", str(home.path), "--labels", str(store.path))
     assert "1 labelled, 1 not labelled" in said
     assert (home.path / "evaluate/labels.csv").is_file()
+    (tmp_path / "mine.csv").write_text("mine", encoding="utf-8")
+    aside = ["labels", "replies", str(home.path), "--labels", str(store.path), "--to", str(tmp_path / "mine.csv")]
+    with pytest.raises(LabelError, match="is there already"):
+        run(*aside)
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == "mine"
+    run(*aside, "--force")
+    assert "refusal" in (tmp_path / "mine.csv").read_text(encoding="utf-8")
 
 
 def test_labels_that_are_not_there_are_told_and_not_made(tmp_path: Path) -> None:

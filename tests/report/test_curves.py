@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from burnish.report.curves import curves
+from burnish.report.curves import curves, unmoved
 
 
 def test_losses_are_together_and_counters_and_what_is_not_finite_left_out() -> None:
@@ -51,3 +51,13 @@ def test_an_interval_is_drawn_with_its_number_and_other_units_apart() -> None:
         ("KL coefficient", ["kl coefficient"]),
         ("Held-out reward spread", ["spread"]),
     ]
+
+
+def test_what_never_moves_is_told_and_not_drawn_save_what_a_person_asks_for() -> None:
+    still = {"kl_coefficient": 0.05, "reward": 0.0, "loss": 1.0, "heldout_gain": 0.0}
+    ends = {"heldout_gain_low": -0.1, "heldout_gain_high": 0.1}
+    metrics = [{"step": step, "entropy": step} | still | ends for step in (1.0, 2.0)]
+    assert [title for title, _ in curves(metrics)] == ["Loss", "Reward", "Held-out gain", "Entropy"]
+    assert unmoved(metrics) == (("KL coefficient", 0.05),)
+    assert unmoved(metrics[:1]) == ()
+    assert "KL coefficient" in [title for title, _ in curves(metrics[:1])]

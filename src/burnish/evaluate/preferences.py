@@ -113,7 +113,7 @@ def prepare_preferences(
         few_shot=tuple(few_shot),
         metric=metric,
         comparison=metric,
-        metric_name=settings.metric.kind,
+        metric_name=metric.name,
         digest=content_digest([row.id for row in rows]),
         too_long=lost[_too_long(encoder)],
     )

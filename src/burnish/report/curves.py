@@ -20,8 +20,11 @@ Chart = tuple[str, tuple[Line, ...]]
 
 def curves(metrics: Sequence[Mapping[str, float]]) -> tuple[Chart, ...]:
     """(title, lines) of each chart: loss, reward, drift from the reference (KL) and throughput first; then numbers with
-    their intervals, and every other number that was logged. Values that aren't finite are left out."""
+    their intervals, and every other number that was logged, those of `unmoved` aside. Values that aren't finite are
+    left out."""
     series = _series(metrics)
+    for name in _unmoved(series):
+        del series[name]
     found: list[Chart] = []
     for title, belongs in _KINDS:
         lines = _lines({name: series.pop(name) for name in list(series) if belongs(name)})
@@ -30,6 +33,24 @@ def curves(metrics: Sequence[Mapping[str, float]]) -> tuple[Chart, ...]:
         ends = tuple(Line(f"95% {end[1:]}", series.pop(name + end)) for end in _ENDS)
         found.append((_title(name), (Line(_words(name), series.pop(name)), *ends)))
     return (*found, *((_title(name), (Line(_words(name), points),)) for name, points in series.items()))
+
+
+def unmoved(metrics: Sequence[Mapping[str, float]]) -> tuple[tuple[str, float], ...]:
+    """(title, value) of each number that was the same at every step, so that a chart of it would say no more."""
+    series = _series(metrics)
+    return tuple((_title(name), series[name][0][1]) for name in _unmoved(series))
+
+
+def _unmoved(series: Mapping[str, Points]) -> list[str]:
+    """Those with a chart of their own: a loss or a reward that stands still is something to see, and so is an interval
+    around a number that does."""
+    asked = {name for name in series if any(belongs(name) for _, belongs in _KINDS)}
+    whole = {name + end for name in series for end in ("", *_ENDS) if all(name + end in series for end in _ENDS)}
+    return [
+        name
+        for name, points in series.items()
+        if name not in asked | whole and len(points) > 1 and len({value for _, value in points}) == 1
+    ]
 
 
 def _series(metrics: Sequence[Mapping[str, float]]) -> dict[str, Points]:

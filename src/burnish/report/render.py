@@ -11,7 +11,7 @@ import jinja2
 from burnish import __version__
 from burnish.artefacts import Decision, Outcome
 from burnish.report import advice, attacks, inheritance, tables, text
-from burnish.report.curves import curves
+from burnish.report.curves import curves, unmoved
 from burnish.report.environment import environment
 from burnish.report.read import Evidence
 
@@ -49,6 +49,7 @@ def render(evidence: Evidence) -> str:
             changes=tables.changes(evidence.replies, under_attack),
             losses=tables.losses(evidence),
             curves=curves(evidence.metrics),
+            unmoved=unmoved(evidence.metrics),
             advised=_advised(evidence),
             verdicts=tables.SAFETY_VERDICTS,
             decisions={},

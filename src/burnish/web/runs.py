@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from burnish.report.curves import curves
+from burnish.report.curves import curves, unmoved
 from burnish.run_folder import RunFolder
 from burnish.web.follow import Row, Shown, Tail, events
 from burnish.web.pages import page, render
@@ -75,6 +75,7 @@ def _run_html(name: str, run: RunFolder, tail: Tail) -> Shown:
         standing=standing,
         stages=STAGES,
         charts=curves(rows),
+        unmoved=unmoved(rows),
         last=rows[-1] if rows else None,
         newest={name: value for row in rows for name, value in row.items()},
         left=_seconds_left(standing, rows),

@@ -41,6 +41,7 @@ def test_what_is_no_number_is_unscored() -> None:
 
 def test_only_rewards_compare_across_prompts() -> None:
     assert isinstance(BY_REWARD, Compares)
+    assert BY_REWARD.name == "preference_accuracy_by_reward"
     assert BY_REWARD.across_prompts
     assert not BY_LIKELIHOOD.across_prompts
     assert BY_REWARD.score("a", "a") is None

@@ -30,6 +30,7 @@ class PreferenceAccuracy:
     needs_reply = False
 
     def __init__(self, settings: PreferenceAccuracySettings) -> None:
+        self.name = f"{settings.kind}_by_{settings.by}"
         self.across_prompts = settings.by == "reward"
 
     def score(self, reply: str, reference: str) -> float | None:
