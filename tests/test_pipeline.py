@@ -87,8 +87,14 @@ def test_a_preference_whose_prompt_is_held_out_is_found_before_training(place: P
     ("row", "settings"),
     [
         ({"chosen": "It is {}.", "rejected": "No idea, {}."}, ["train.method=dpo", "evaluate.task=null"]),
-        ({"chosen": "It is {}.", "rejected": "No idea, {}."}, ["train.method=dpo"]),
-        ({"completion": "It is {}.", "label": True}, ["train.method=kto"]),
+        (
+            {"chosen": "It is {}.", "rejected": "No idea, {}."},
+            ["train.method=dpo", "evaluate.task.metric=preference_accuracy"],
+        ),
+        (
+            {"completion": "It is {}.", "label": True},
+            ["train.method=kto", "evaluate.task.metric=preference_accuracy"],
+        ),
     ],
 )
 def test_preferences_go_the_same_way(place: Path, row: dict[str, object], settings: list[str]) -> None:
@@ -108,6 +114,11 @@ def test_preferences_go_the_same_way(place: Path, row: dict[str, object], settin
     assert 0.0 <= last["heldout_reward_accuracy"] <= 1.0
     tasks = [result for result in run.load("evaluate/evaluation.json", Evaluation).results if result.kind == "task"]
     assert bool(tasks) == ("evaluate.task=null" not in settings)
+    if tasks:
+        assert {result.arm for result in tasks} == {"base", "few_shot", "tuned"}
+        assert {result.metric for result in tasks} == {"preference_accuracy_by_reward"}
+        assert [result.mean for result in tasks if result.arm == "base"] == [0.5]
+        assert [rule.base_rate for rule in outcome.decision.rules if rule.rule == "task_gain"] == [0.5]
 
 
 def test_a_changed_setting_redoes_its_stage_and_what_follows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

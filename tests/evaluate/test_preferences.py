@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import AutoTokenizer
 
 from burnish.artefacts import Dataset, RecordKind
@@ -16,9 +17,12 @@ from burnish.evaluate.asking import Asker
 from burnish.evaluate.preferences import PreferenceTask, prepare_preferences, score_preferences
 from burnish.evaluate.reply_cache import ReplyCache
 from burnish.evaluate.settings import TaskSettings
+from burnish.evaluate.speaker import ModelSpeaker
 from burnish.evaluate.task import prepare_task
 from burnish.models.chat_template import Encoder
 from burnish.models.groups import PromptGroup
+from burnish.models.load import load_model
+from burnish.models.settings import ModelSettings
 from burnish.records import LabelledCompletion, Message, PreferencePair, Record, Source
 from burnish.run_folder import RunFolder
 
@@ -166,6 +170,25 @@ def test_thumbs_are_brought_into_pairs_of_one_kind_each(tmp_path: Path, encoder:
     by = settings(metric={"kind": "preference_accuracy", "by": "likelihood"})
     with pytest.raises(EvaluationError, match="by likelihood compares two replies to one prompt"):
         prepare_preferences(by, dataset, run, encoder, seed=1)
+
+
+def test_a_model_is_as_surprised_by_both_replies_of_a_packed_pair_as_by_each_alone(
+    tmp_path: Path, encoder: Encoder, tiny_model_folder: Path
+) -> None:
+    loaded = load_model(ModelSettings(name=str(tiny_model_folder)))
+    task = prepare_preferences(settings(few_shot=0), *pairs(tmp_path), encoder, seed=1)
+    found = ModelSpeaker("m", lambda: loaded).surprise(task.plain)
+    alone = []
+    for group in task.plain:
+        for one in group.completions:
+            tokens = torch.tensor([[*group.prompt, *one.tokens]])
+            with torch.no_grad():
+                logprobs = loaded.model(input_ids=tokens).logits[0, :-1].log_softmax(-1)
+            each = logprobs.gather(1, tokens[0, 1:, None])[len(group.prompt) - 1 :, 0]
+            weights = torch.tensor(one.weights).bool()
+            alone.append(-float(each[weights].mean()))
+    assert found == pytest.approx(alone, rel=1e-3)
+    assert len(set(found)) > 12
 
 
 def test_rows_and_metric_must_fit(tmp_path: Path, encoder: Encoder) -> None:
