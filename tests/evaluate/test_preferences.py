@@ -14,7 +14,13 @@ from burnish.artefacts import Dataset, RecordKind
 from burnish.data.store import to_line
 from burnish.errors import EvaluationError
 from burnish.evaluate.asking import Asker
-from burnish.evaluate.preferences import PreferenceTask, prepare_preferences, score_preferences
+from burnish.evaluate.preferences import (
+    PreferenceTask,
+    asked_questions,
+    prepare_preferences,
+    question_of,
+    score_preferences,
+)
 from burnish.evaluate.reply_cache import ReplyCache
 from burnish.evaluate.settings import TaskSettings
 from burnish.evaluate.speaker import ModelSpeaker
@@ -189,6 +195,19 @@ def test_a_model_is_as_surprised_by_both_replies_of_a_packed_pair_as_by_each_alo
             alone.append(-float(each[weights].mean()))
     assert found == pytest.approx(alone, rel=1e-3)
     assert len(set(found)) > 12
+
+
+@pytest.mark.parametrize("kind", ["preference", "labelled"])
+def test_what_is_asked_is_known_to_those_who_must_not_look_at_it(
+    tmp_path: Path, encoder: Encoder, kind: RecordKind
+) -> None:
+    rows = [pair(i) if kind == "preference" else thumb(i, i % 3 == 0) for i in range(40)]
+    few = settings(rows=5, few_shot=0)
+    dataset, run = prepared(tmp_path, rows, [], kind)
+    task = prepare_preferences(few, dataset, run, encoder, seed=1)
+    asked = asked_questions(few, rows, seed=1)
+    assert asked == {question_of(record) for row in task.rows for record in row.records}
+    assert len(asked) == (5 if kind == "preference" else 10)
 
 
 def test_rows_and_metric_must_fit(tmp_path: Path, encoder: Encoder) -> None:

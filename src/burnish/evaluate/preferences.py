@@ -49,7 +49,7 @@ class PairRow:
     @property
     def question(self) -> str:
         """The last user turn of each prompt."""
-        return "\n\n".join(_example(record).question for record in self.records)
+        return "\n\n".join(question_of(record) for record in self.records)
 
     @property
     def reference(self) -> str:
@@ -78,6 +78,18 @@ class PreferenceTask:
 def compares(settings: TaskSettings) -> bool:
     """Whether the task's metric is one of preferences."""
     return isinstance(build("metric", settings.metric), Compares)
+
+
+def asked_questions(settings: TaskSettings, records: Iterable[Record], seed: int) -> frozenset[str]:
+    """The last user turns that an evaluation with these settings asks about, of all held-out records."""
+    if compares(settings):
+        return frozenset(question_of(one) for row in _choose(records, settings.rows, seed) for one in row.records)
+    return frozenset(example.question for example in choose(records, settings.rows, seed))
+
+
+def question_of(record: PreferencePair | LabelledCompletion) -> str:
+    """The last user turn."""
+    return _example(record).question
 
 
 def prepare_preferences(

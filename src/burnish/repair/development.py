@@ -5,18 +5,19 @@ The rows are written once below `repair/development`; the prompts are the suites
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.artefacts import Dataset
 from burnish.data.store import read_records, to_line
 from burnish.errors import EvaluationError
-from burnish.evaluate.few_shot import choose, example_of
-from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings
+from burnish.evaluate.few_shot import example_of
+from burnish.evaluate.preferences import asked_questions, compares, question_of
+from burnish.evaluate.settings import TASK, EvaluateSettings, SafetySettings, TaskSettings
 from burnish.evaluate.suites import every_row, load_suite
 from burnish.logs import warn
-from burnish.records import Record, content_digest
+from burnish.records import Conversation, Record, content_digest
 from burnish.repair.job import Job
 from burnish.run_folder import RunFolder
 
@@ -74,13 +75,12 @@ def _task_rows(job: Job, dataset: Dataset, run: RunFolder) -> tuple[list[Record]
     task = job.evaluate.task
     assert task is not None
     wanted = job.repair.task_rows
-    asked = choose(read_records(run.file(dataset.heldout_path)), task.rows, job.seed)
-    questions = {example.question for example in asked}
-    spare = _smallest(_usable(run.file(dataset.heldout_path), questions), wanted, job.seed)
+    questions = asked_questions(task, read_records(run.file(dataset.heldout_path)), job.seed)
+    spare = _smallest(_usable(run.file(dataset.heldout_path), questions, task), wanted, job.seed)
     missing = wanted - len(spare)
     if missing <= 0:
         return spare, frozenset()
-    seen = _smallest(_usable(run.file(dataset.train_path), questions), missing, job.seed)
+    seen = _smallest(_usable(run.file(dataset.train_path), questions, task), missing, job.seed)
     warn(
         f"only {len(spare)} held-out rows are left that the evaluation doesn't ask; {len(seen)} of the development "
         "rows were trained on, which flatters the model as it is and the ways that don't train anew"
@@ -88,10 +88,17 @@ def _task_rows(job: Job, dataset: Dataset, run: RunFolder) -> tuple[list[Record]
     return [*spare, *seen], frozenset(str(record.source) for record in seen)
 
 
-def _usable(path: Path, questions: set[str]) -> Iterator[Record]:
+def _usable(path: Path, questions: Collection[str], task: TaskSettings) -> Iterator[Record]:
+    """Records that the task's metric can be measured on: with preferences, an unwanted reply counts as much."""
+    pairs = compares(task)
     for record in read_records(path):
-        example = example_of(record)
-        if example is not None and example.question not in questions:
+        if pairs and not isinstance(record, Conversation):
+            question = question_of(record)
+        elif (example := example_of(record)) is not None:
+            question = example.question
+        else:
+            continue
+        if question not in questions:
             yield record
 
 
