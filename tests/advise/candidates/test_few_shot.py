@@ -33,11 +33,18 @@ def test_the_way_that_does_best_on_development_rows_is_taken(
     assert found.one_off_seconds > 0
 
 
-def test_of_equals_the_one_with_fewer_examples(make_bench: Callable[..., Any], scripted: Callable[..., Any]) -> None:
+def test_of_equals_the_one_with_more_examples(make_bench: Callable[..., Any], scripted: Callable[..., Any]) -> None:
     bench = make_bench()
     scripted(bench, lambda text: "nothing")
     (found,) = FewShot(FewShotSettings(k=(4, 2))).measure(bench)
-    assert found.made == "2 worked examples, chosen by random"
+    assert found.made == "4 worked examples, chosen by random"
+
+
+def test_one_way_needs_no_choosing(make_bench: Callable[..., Any], scripted: Callable[..., Any]) -> None:
+    bench = make_bench()
+    speaker = scripted(bench, lambda text: "nothing")
+    FewShot(FewShotSettings(k=(2,), selection=("random",))).measure(bench)
+    assert not any(row.question in text.rsplit("user", 1)[-1] for row in bench.development for text in speaker.asked)
 
 
 def test_no_held_out_answer_is_among_what_is_shown(

@@ -45,7 +45,7 @@ class FewShot:
         return ""
 
     def measure(self, bench: Bench) -> Sequence[Measured]:
-        """One candidate: the best way on the development rows; of equals the one with fewer examples.
+        """One candidate: the best way on the development rows.
 
         Raises: CandidateUnfit when there is no example to show.
         """
@@ -70,7 +70,8 @@ class FewShot:
         ]
 
     def _best(self, bench: Bench, name: str) -> tuple[int, Selection, Chooser]:
-        """The best way; where there is one only, nothing is asked."""
+        """The best way, of equals the one with more examples: few rows seldom show what fewer examples lose, and tuning
+        is to be held against prompting at its best. Where there is one way only, nothing is asked."""
         sizes = sorted(k for k in set(self._settings.k) if k <= len(bench.pool))
         if len(sizes) < len(set(self._settings.k)):
             say(f"{name}: more than {len(bench.pool)} examples are not tried, for there are no more rows")
@@ -84,7 +85,7 @@ class FewShot:
                 way: bench.rehearse(f"advise: {name}, {way[0]} {way[1]}", _ask(bench, choosers[way], way[0]))
                 for way in ways
             }
-            best = max(ways, key=lambda way: scores[way])
+            best = max(ways, key=lambda way: (scores[way], way[0]))
             found = f"do best on {len(bench.development)} development rows ({scores[best]:.3f})"
             say(f"{name}: {best[0]} examples by {best[1]} {found}")
         return *best, choosers[best]
