@@ -72,8 +72,8 @@ def test_the_curve_goes_on_to_the_forecast(advice: Advice) -> None:
 @pytest.mark.parametrize(
     ("requests", "words"),
     [
-        (None, "a stays the cheaper"),
-        (0, "b costs no more from the first"),
+        (None, "a stays cheaper than b"),
+        (0, "b costs no more than a from the first"),
         (1234, "from 1\u202f234 requests on, a before"),
     ],
 )

@@ -57,7 +57,7 @@ def said(pair: BreakEven) -> str:
     """Which of the two is cheaper, and from when on."""
     unit = UNITS[pair.unit]
     if pair.requests is None:
-        return f"In {unit}, {pair.first} stays the cheaper."
+        return f"In {unit}, {pair.first} stays cheaper than {pair.later}."
     if pair.requests == 0:
-        return f"In {unit}, {pair.later} costs no more from the first request on."
+        return f"In {unit}, {pair.later} costs no more than {pair.first} from the first request on."
     return f"In {unit}, {pair.later} is the cheaper from {count(pair.requests)} requests on, {pair.first} before."
