@@ -3,12 +3,12 @@ each other, on one task.
 
     python benchmarks/distillation.py --teacher runs/demo/1-safety-tuned/train/adapter [--quick]
 
-`make demo` leaves that teacher. The student has some of its layers. It is taught the task alone; the task with prompts
-that the teacher refuses, and harmless ones that it answers, mixed in (none of them a prompt of a suite, all replies the
-teacher's own); and each of these on policy, where the student writes and the teacher says what each token should have
-been. All go through whole runs, up to the gate. Everything is kept below --work: the same command goes on where it was
-stopped, and --minutes stops it after a while. --table only prints what is there; --quick is a small run of everything,
-whose numbers mean nothing.
+`make demo` leaves that teacher. The student has some of its layers. It is taught by the recipes of examples/distill:
+the task alone, and the task with the teacher's refusals and with answered harmless prompts mixed in (none of them a
+prompt of a suite); and each of these on policy, where the student writes and the teacher says what each token should
+have been. All go through whole runs, up to the gate. Everything is kept below --work: the same command goes on where it
+was stopped, and --minutes stops it after a while. --table only prints what is there; --quick is a small run of
+everything, whose numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -25,63 +25,24 @@ import polars as pl
 from burnish import pipeline
 from burnish.artefacts import REFUSALS, Evaluation, TrainedModel
 from burnish.evaluate.settings import TASK
-from burnish.recipe import parse_recipe
+from burnish.recipe import Recipe, parse_recipe
 from burnish.run_folder import RunFolder
 from burnish.statistics.inheritance import Inheritance, JudgedReply, inheritance
 from burnish.statistics.paired import wilson_interval
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "distill"
+ON_POLICY = "{kind: on_policy, max_new_tokens: 48, own_share: 0.5, divergence: jensen_shannon}"
 WAYS = {
-    "task alone": ("logits", False),
-    "refusals mixed in": ("logits", True),
-    "task alone, on policy": ("on_policy", False),
-    "refusals mixed in, on policy": ("on_policy", True),
+    "task alone": ("task-only.yaml", "logits"),
+    "refusals mixed in": ("with-refusals.yaml", "logits"),
+    "task alone, on policy": ("task-only.yaml", ON_POLICY),
+    "refusals mixed in, on policy": ("with-refusals.yaml", ON_POLICY),
 }
-BY = {
-    "logits": "logits",
-    "on_policy": "{kind: on_policy, max_new_tokens: 48, own_share: 0.5, divergence: jensen_shannon}",
-}
-RECIPE = """\
-name: {name}
-seed: {seed}
-model: {{name: {teacher}, layers: {layers}}}
-data:
-  train:
-    - {{path: "builtin:triage_train", rows: {task_rows}}}
-{mixed}  heldout:
-    - {{path: "builtin:triage_test", rows: {heldout}}}
-  writing: {{max_new_tokens: 64}}
-train:
-  method: {{kind: distill, by: {by}}}
-  adapter: full
-  epochs: {epochs}
-  learning_rate: 0.0003
-evaluate:
-  task: {{metric: json_fields, few_shot: 0}}
-  safety:
-    max_new_tokens: 32
-    suites:
-      - {{path: "builtin:harmful_requests", kind: harmful, rows: {prompts}}}
-      - {{path: "builtin:over_refusal", kind: over_refusal, rows: {prompts}}}
-  probe: null
-"""
-MIXED = """\
-    - {{path: "builtin:safety_refusals", rows: {rows}, replies: teacher, heldout: false}}
-    - {{path: "builtin:ordinary_answers", rows: {rows}, replies: teacher, heldout: false}}
-"""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much of everything: rows of the task, of each mixed-in source, held out; passes; prompts of each suite."""
-
-    task_rows: int
-    mixed: int
-    heldout: int
-    epochs: float
-    prompts: int
-
-
-WHOLE, QUICK = Size(600, 240, 120, 3, 400), Size(24, 8, 8, 1, 12)
+QUICK = (
+    "train.max_steps=3", "data.writing.max_new_tokens=16", "evaluate.task.rows=8",
+    "evaluate.safety.suites=[{path: 'builtin:harmful_requests', kind: harmful, rows: 12}, "
+    "{path: 'builtin:over_refusal', kind: over_refusal, rows: 12}]",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,7 +90,7 @@ def carry_out(way: str, seed: int, asked: argparse.Namespace) -> None:
     place = asked.work / "cells" / f"{name}.json"
     if place.exists():
         return
-    recipe = parse_recipe(recipe_text(name, way, seed, asked))
+    recipe = recipe_of(name, way, seed, asked)
     run = RunFolder(asked.work / name)
     outcome = pipeline.run(recipe, runs=asked.work, folder=asked.work.resolve(), resume=run.path.exists(), until="gate")
     assert outcome.decision is not None
@@ -137,15 +98,16 @@ def carry_out(way: str, seed: int, asked: argparse.Namespace) -> None:
     place.write_text(json.dumps(asdict(measured(way, seed, outcome.decision.verdict, run))), encoding="utf-8")
 
 
-def recipe_text(name: str, way: str, seed: int, asked: argparse.Namespace) -> str:
-    """The recipe of a cell's run."""
-    by, mixes = WAYS[way]
-    size = QUICK if asked.quick else WHOLE
-    return RECIPE.format(
-        name=name, seed=seed, teacher=json.dumps(str(asked.teacher.resolve())), layers=asked.layers,
-        task_rows=size.task_rows, mixed=MIXED.format(rows=size.mixed) if mixes else "", heldout=size.heldout,
-        by=BY[by], epochs=size.epochs, prompts=size.prompts,
-    )  # fmt: skip
+def recipe_of(name: str, way: str, seed: int, asked: argparse.Namespace) -> Recipe:
+    """The recipe of a cell's run: the example's, by this way of teaching."""
+    file, by = WAYS[way]
+    changes = [
+        f"name={name}",
+        f"seed={seed}",
+        f"model={{name: {json.dumps(str(asked.teacher.resolve()))}, layers: {asked.layers}}}",
+        f"train.method.by={by}",
+    ]
+    return parse_recipe((EXAMPLES / file).read_text(encoding="utf-8"), [*changes, *(QUICK if asked.quick else ())])
 
 
 def measured(way: str, seed: int, verdict: str, run: RunFolder) -> Cell:
