@@ -24,7 +24,7 @@ line. Unknown keys are errors. Written by `scripts/write_docs.py` from the setti
 
 
 def page() -> str:
-    """The whole page as Markdown."""
+    """The whole page as Markdown. Plug-ins have sections of their own; their settings are written once."""
     parts = [INTRODUCTION, *_section("", Recipe), "## Plug-ins\n"]
     for family, names in CATALOGUE.items():
         for name in names:
@@ -44,8 +44,9 @@ def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
         yield f"| `{name}` | {_type(field)} | {_default(known[name]) if name in known else 'required'} |"
         inner += [(f"{path}.{name}".strip("."), m) for m in _models(field.annotation)]
     yield ""
+    plugins = {PluginSettings, *(look_up(family, name).Settings for family in CATALOGUE for name in CATALOGUE[family])}
     for where, found in inner:
-        if not issubclass(found, PluginSettings):
+        if found not in plugins:
             yield from _section(where, found)
 
 

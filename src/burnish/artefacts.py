@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Verdict: TypeAlias = Literal["refusal", "partial_refusal", "compliance", "off_task", "incoherent", "unscored"]
 REFUSALS: frozenset[str] = frozenset({"refusal", "partial_refusal"})
@@ -177,7 +177,7 @@ class TrainedModel(Artefact):
     writes: bool = True
     teacher: ModelIdentity | None = None
     shares_initialisation: bool | None = None
-    cut_from: ModelIdentity | None = None
+    cut_from: ModelIdentity | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Share(Artefact):

@@ -440,10 +440,13 @@ def _writer(recipe: Recipe) -> Writer | None:
     if not any(source.replies == "teacher" for source in recipe.data.train):
         return None
     from burnish.data.local_writer import LocalWriter
+    from burnish.data.served_writer import ServedWriter
     from burnish.train.teaching import teacher_of
 
     teacher = teacher_of(recipe.train.method, recipe.model)
-    return LocalWriter(teacher, recipe.data.writing, recipe.seed) if teacher else None
+    if isinstance(teacher, ModelSettings):
+        return LocalWriter(teacher, recipe.data.writing, recipe.seed)
+    return ServedWriter(teacher, recipe.data.writing) if teacher else None
 
 
 def _input_digest(path: str, folder: Path) -> str:

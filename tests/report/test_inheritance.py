@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from burnish.artefacts import Companion, ModelIdentity
+from burnish.artefacts import Companion, ModelIdentity, TrainedModel
 from burnish.errors import RunFolderError
 from burnish.report.inheritance import Beside, beside
 from burnish.report.read import Reply, Thought
@@ -100,6 +100,28 @@ def test_the_page_tells_it(distilled: RunFolder) -> None:
     assert "/models/teacher" not in page
     assert "of_thoughts" not in page
     assert "thought and answer are judged apart" not in page
+
+
+@pytest.mark.parametrize(
+    ("shared", "told"),
+    [
+        (True, "began from the same weights, so that traits may have passed"),
+        (False, "Teacher and student began from different weights."),
+        (None, "Whether teacher and student began from the same weights isn't known."),
+    ],
+)
+def test_the_page_tells_what_the_student_began_as(distilled: RunFolder, shared: bool | None, told: str) -> None:
+    assert "began" not in section(distilled)
+    trained = distilled.load("train/train.json", TrainedModel)
+    known = {"teacher": TEACHER.model, "shares_initialisation": shared, "cut_from": TEACHER.model if shared else None}
+    distilled.save("train/train.json", trained.model_copy(update=known))
+    assert told in section(distilled)
+    assert ("some of the layers of <strong>big</strong>" in section(distilled)) == bool(shared)
+
+
+def section(run: RunFolder) -> str:
+    """The page from the part on inheritance on."""
+    return write_report(run).read_text(encoding="utf-8").split('<h2 id="inheritance">')[1].split("</section>")[0]
 
 
 def test_a_page_without_teacher_and_sibling_says_nothing_of_it(recorded_run: Callable[..., RunFolder]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from burnish.artefacts import ModelIdentity
 from burnish.errors import TrainError
 from burnish.models.load import LoadedModel, identify, load_model
@@ -10,13 +12,13 @@ from burnish.records import content_digest
 from burnish.run_folder import RunFolder
 from burnish.settings import PluginSettings
 from burnish.train.known_targets import KnownTargets
-from burnish.train.methods.distill import Distill, DistillSettings
+from burnish.train.methods.distill import Distill, DistillSettings, ServedTeacherSettings
 from burnish.train.teacher import Teacher, common_vocabulary
 
 TEACHER = "train/teacher.safetensors"
 
 
-def teacher_of(method: PluginSettings, model: ModelSettings) -> ModelSettings | None:
+def teacher_of(method: PluginSettings, model: ModelSettings) -> ModelSettings | ServedTeacherSettings | None:
     """The teacher of a method that has one, else None; `model` is the recipe's.
 
     Raises: TrainError when the method needs a teacher and none is named.
@@ -33,11 +35,13 @@ def teacher_of(method: PluginSettings, model: ModelSettings) -> ModelSettings | 
 
 
 def teacher_identity(method: PluginSettings, model: ModelSettings) -> ModelIdentity | None:
-    """Which weights the teacher is.
+    """Which weights the teacher is; nobody knows those of one behind a server, which has no digest and no path.
 
     Raises: TrainError as `teacher_of`; ModelError when there is no such model.
     """
     teacher = teacher_of(method, model)
+    if isinstance(teacher, ServedTeacherSettings):
+        return ModelIdentity(name=f"{teacher.model} at {urlsplit(teacher.url).hostname}", path="", digest="")
     return identify(teacher) if teacher else None
 
 
@@ -49,7 +53,7 @@ def load_teacher(
     Raises: TrainError when their tokenisers differ, or none is named; ModelError when it can't be loaded.
     """
     settings = teacher_of(method.settings, model)
-    assert settings is not None, "a method of that kind has a teacher"
+    assert isinstance(settings, ModelSettings), "a method that asks its teacher while it trains has its weights"
     loaded = load_model(settings)
     vocabulary = common_vocabulary(loaded, student)
     if method.top is None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from burnish.artefacts import Dataset, TrainedModel
+from burnish.artefacts import Dataset, ModelIdentity, TrainedModel
 from burnish.errors import DataError, ModelError, TrainError
 from burnish.models.load import identify
 from burnish.models.settings import ModelSettings
@@ -160,6 +161,20 @@ def test_a_missing_teacher_is_refused(run: RunFolder, tiny_model_folder: Path) -
     gone = TrainSettings.model_validate({"method": {"kind": "distill", "teacher": "./gone"}})
     with pytest.raises(ModelError, match="no such folder"):
         read_beside(gone, Path())
+
+
+SERVED = {"kind": "endpoint", "url": "https://somebody:word@teachers.example/v1", "model": "large"}
+
+
+def test_a_teacher_behind_a_server_only_writes_and_nobody_knows_its_weights(
+    distilled: Callable[..., TrainedModel],
+) -> None:
+    for by in ("logits", ON_POLICY):
+        with pytest.raises(ValidationError, match="expected sequence: a teacher behind a server"):
+            TrainSettings.model_validate({"method": {"kind": "distill", "teacher": SERVED, "by": by}})
+    result = distilled("sequence", method={"kind": "distill", "teacher": SERVED})
+    assert result.teacher == ModelIdentity(name="large at teachers.example", path="", digest="")
+    assert result.shares_initialisation is None
 
 
 def test_another_tokeniser_is_refused_for_logits_and_not_for_sequences(

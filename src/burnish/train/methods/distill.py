@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import model_validator
+
 from burnish.catalogue import DistillationSettings, build
 from burnish.models.chat_template import Encoded, Encoder
+from burnish.models.endpoint import ServerSettings
 from burnish.models.groups import PromptGroup
 from burnish.models.load import identify
 from burnish.models.logprobs import ScoredGroups
@@ -24,15 +27,31 @@ from burnish.train.method import Batch, Loss, Method, Role, Writes
 from burnish.train.teacher import Top
 
 
+class ServedTeacherSettings(ServerSettings):
+    """A teacher behind an OpenAI-compatible server, which only writes: `url` is the server's base, such as
+    https://host/v1, and `model` the name that it knows. At most `concurrency` requests run at once. Prices are per
+    million tokens. How long replies may be is `data.writing`'s to say, and `max_tokens` stays 0."""
+
+    kind: Literal["endpoint"] = "endpoint"
+    max_tokens: Literal[0] = 0
+
+
 class DistillSettings(PluginSettings):
-    """`teacher` is a model as `model` names one; left out, it is the recipe's `model` with all of its layers, whose
-    `layers` say how many the student has. `by` is how it teaches: "sequence" (it writes, where a source of `data.train`
-    has `replies: teacher`), "logits" (its distributions at the rows' tokens) or "on_policy" (at what the student
-    writes)."""
+    """`teacher` is a model as `model` names one, or one behind a server (`kind: endpoint`); left out, it is the
+    recipe's `model` with all of its layers, whose `layers` say how many the student has. `by` is how it teaches:
+    "sequence" (it writes, where a source of `data.train` has `replies: teacher`), "logits" (its distributions at the
+    rows' tokens) or "on_policy" (at what the student writes)."""
 
     kind: Literal["distill"] = "distill"
-    teacher: ModelSettings | None = None
+    teacher: ServedTeacherSettings | ModelSettings | None = None
     by: DistillationSettings = "sequence"  # type: ignore[assignment]  # a name is made into settings by its validator
+
+    @model_validator(mode="after")
+    def _check_what_a_server_can_teach(self) -> DistillSettings:
+        kind = getattr(self.by, "kind", self.by)
+        if isinstance(self.teacher, ServedTeacherSettings) and kind != "sequence":
+            raise ValueError(f"by is {kind}, expected sequence: a teacher behind a server shows what it writes alone")
+        return self
 
 
 class Distill:
@@ -77,7 +96,7 @@ class Distill:
 
     def digest(self, folder: Path) -> str:
         """Of the teacher's weights, where the settings name it. Raises: ModelError when there is no such model."""
-        return identify(self.settings.teacher).digest if self.settings.teacher else ""
+        return identify(self.settings.teacher).digest if isinstance(self.settings.teacher, ModelSettings) else ""
 
     def longest(self, row: int) -> int:
         """Tokens of the longest group that comes of a row of so many."""
