@@ -111,7 +111,7 @@ def is_form_asked_for(prompt: str, text: str) -> bool:
 
 
 def is_data(text: str) -> bool:
-    """Whether it is JSON, whole or cut off, or nothing but `key: value` pairs."""
+    """Whether it is JSON, whole or cut off at either end, or nothing but `key: value` pairs."""
     body = re.sub(r"^```\w*\s*|\s*```$", "", text) if "```" in text else text
     if body[:1] in "{[" and body[:1]:
         try:
@@ -121,7 +121,8 @@ def is_data(text: str) -> bool:
         return True
     if body.count(":") + body.count("=") < 2:
         return False
-    pairs = re.findall(r"(?:^|[,;|\n])\s*[\w\-]{1,24}\s*[=:]\s*[\w\-.\"']{1,24}(?=\s*(?:[,;|\n]|$))", body)
+    key, value = r"[\"']?[\w\-]{1,24}[\"']?", r"[\w\-.\"']{1,24}"
+    pairs = re.findall(rf"(?:^|[,;|\n])\s*{key}\s*[=:]\s*{value}(?=\s*(?:[,;|\n}}\]]|$))", body)
     return len(pairs) >= 2 and sum(map(len, pairs)) > 0.7 * len(body)
 
 

@@ -32,7 +32,7 @@ class ServedTeacherSettings(ServerSettings):
     https://host/v1, and `model` the name that it knows. At most `concurrency` requests run at once. Prices are per
     million tokens. How long replies may be is `data.writing`'s to say, and `max_tokens` stays 0."""
 
-    kind: Literal["endpoint"] = "endpoint"
+    kind: Literal["endpoint"]
     max_tokens: Literal[0] = 0
 
 
