@@ -72,10 +72,10 @@ def table(called: str, teacher: LoadedModel, student: LoadedModel, groups: list[
             read_distributions(each.model, lay_out([group]), torch.clone) for each in (teacher, student)
         )
         whole.append(forward_kl(teacher_TV, student_TV))
+        values_TK, tokens_TK = teacher_TV.topk(max(TOP))
         for k in TOP:
-            top = teacher_TV.topk(k)
-            kept[k].append(top.values.exp().sum(-1))
-            of_top[k].append(forward_kl_of_top(top.values, top.indices, student_TV))
+            kept[k].append(values_TK[:, :k].exp().sum(-1))
+            of_top[k].append(forward_kl_of_top(values_TK[:, :k], tokens_TK[:, :k], student_TV))
     whole_T = torch.cat(whole)
     for k in TOP:
         found_T = torch.cat(of_top[k])
