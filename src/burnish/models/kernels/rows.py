@@ -136,14 +136,14 @@ def gated(both_SI: torch.Tensor, y_SI: torch.Tensor) -> None:
 def gated_backward(
     both_SI: torch.Tensor, dy_SI: torch.Tensor, slopes_SI: torch.Tensor, y_SI: torch.Tensor | None
 ) -> None:
-    """The slopes of `gated` with respect to gate and up, side by side, and its value again where a place for it is
-    given (all E)."""
+    """The slopes of `gated` with respect to gate and up, side by side in the first columns of their place, and its
+    value again where a place for it is given (all E)."""
     width = both_SI.shape[1] // 2
     if kernels() is None:
         gate_SI, up_SI, dy_SI = both_SI[:, :width].float(), both_SI[:, width:].float(), dy_SI.float()
         silu_SI = silu(gate_SI)
         slopes_SI[:, :width].copy_(torch.ops.aten.silu_backward(dy_SI * up_SI, gate_SI))
-        slopes_SI[:, width:].copy_(dy_SI * silu_SI)
+        slopes_SI[:, width : 2 * width].copy_(dy_SI * silu_SI)
         if y_SI is not None:
             y_SI.copy_(silu_SI.mul_(up_SI))
         return
