@@ -89,12 +89,14 @@ def test_next_logits_are_whole_sums_where_products_are_rounded() -> None:
     torch.testing.assert_close(got, expected * 0.5, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("bias", [False, True])
-def test_a_trained_head_where_products_are_in_bfloat16(bias: bool) -> None:
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize(("bias", "scale", "softcap"), [(False, 1.0, None), (True, 1.0, None), (True, 2.0, 0.7)])
+def test_where_products_are_in_bfloat16(bias: bool, scale: float, softcap: float | None, frozen: bool) -> None:
     torch.manual_seed(0)
-    parts = Parts(None, nn.Identity(), nn.Linear(32, 64, bias=bias), 1.0, None)
+    parts = Parts(None, nn.Identity(), nn.Linear(32, 64, bias=bias), scale, softcap)
+    parts.head.requires_grad_(not frozen)
     hidden, targets, upstream = torch.randn(13, 32, requires_grad=True), torch.randint(0, 64, (13,)), torch.randn(13)
-    inputs: list[Any] = [hidden, *parts.head.parameters()]
+    inputs: list[Any] = [hidden, *([] if frozen else parts.head.parameters())]
     expected = whole(parts, hidden, targets)
     with products("bfloat16"):
         got = head_logprobs(parts, hidden, targets)

@@ -111,6 +111,8 @@ def prepare_preferences(
             "nothing was evaluated",
             hint="raise data.heldout_fraction, name data.heldout, or set evaluate.task: null",
         )
+    if dataset.kind == "labelled" and len(chosen) < settings.rows:
+        warn(f"{len(chosen):,} pairs can be made of the held-out rows: as many as thumbs of the rarer kind")
     apart = [_example(record) for row in rows for record in row.records]
     wanted = choose(read_records(run.file(dataset.train_path)), settings.few_shot, seed, apart)
     examples, few_shot = _fit_examples(rows, wanted, encoder)

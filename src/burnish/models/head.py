@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from burnish.models.anatomy import Parts
 from burnish.models.device import multiplies_in_bfloat16
-from burnish.models.joint import Joint, join, prepacked
+from burnish.models.joint import Joint, join, only_read
 from burnish.models.kernels.rows import target_slopes
 from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import product
@@ -73,7 +73,7 @@ def next_logits(model_parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:
     head, shape = model_parts.head, _Shape(model_parts.logit_scale, model_parts.softcap)
     found = product(head) if multiplies_in_bfloat16() else None
     if found is not None and can_prepack([found]):
-        laid_out = prepacked(found)
+        laid_out = only_read(found)
         return lambda hidden_ND: shape.finish(laid_out.unrounded(hidden_ND))
     return lambda hidden_ND: shape.finish(head(hidden_ND))
 
@@ -91,7 +91,7 @@ def _narrow(head: nn.Linear) -> _Narrow | None:
     found = product(head) if multiplies_in_bfloat16() and head.weight.device.type == "cpu" else None
     if found is None:
         return None
-    return _Narrow(prepacked(found) if can_prepack([found]) else None, join((found,), torch.bfloat16))
+    return _Narrow(only_read(found) if can_prepack([found]) else None, join((found,), torch.bfloat16))
 
 
 def _checkpointed(head: nn.Module, shape: _Shape, hidden_TD: torch.Tensor, targets_T: torch.Tensor) -> torch.Tensor:
@@ -122,19 +122,19 @@ class _LinearLogprobs(torch.autograd.Function):
         slopes_TD = torch.empty_like(hidden_TD) if needs_hidden and not needs_head else None
         for part in _chunks(len(targets_T), len(weight_VD)):
             raw_NV = _raw(hidden_TD[part], weight_VD, bias_V, narrow)
-            if _whole_chains(shape, raw_NV):
-                place_NV = None
+            slopes_NV: torch.Tensor | None = None
+            if _in_one_pass(shape, raw_NV):
                 if slopes_TD is not None:
-                    place_NV = narrow.joint.slope_room(len(raw_NV)) if narrow else raw_NV
-                logprobs_T[part] = target_slopes(raw_NV, targets_T[part], place_NV)
+                    slopes_NV = narrow.joint.slope_room(len(raw_NV)) if narrow else raw_NV
+                logprobs_T[part] = target_slopes(raw_NV, targets_T[part], slopes_NV)
             else:
                 logits_NV = shape.finish(raw_NV)
-                place_NV = logits_NV.log_softmax(-1)
-                logprobs_T[part] = _pick(place_NV, targets_T[part])
+                log_shares_NV = logits_NV.log_softmax(-1)
+                logprobs_T[part] = _pick(log_shares_NV, targets_T[part])
                 if slopes_TD is not None:
-                    place_NV = _slopes(place_NV, logits_NV, targets_T[part], shape)
-            if slopes_TD is not None and place_NV is not None:
-                _back(place_NV, weight_VD, narrow, slopes_TD[part])
+                    slopes_NV = _slopes(log_shares_NV, logits_NV, targets_T[part], shape)
+            if slopes_TD is not None and slopes_NV is not None:
+                _back(slopes_NV, weight_VD, narrow, slopes_TD[part])
         if slopes_TD is not None:
             ctx.save_for_backward(slopes_TD)
         elif needs_head:
@@ -153,7 +153,7 @@ class _LinearLogprobs(torch.autograd.Function):
         grad_bias_V = torch.zeros_like(bias_V) if ctx.needs_input_grad[2] else None
         for part in _chunks(len(targets_T), len(weight_VD)):
             raw_NV = _raw(hidden_TD[part], weight_VD, bias_V, ctx.narrow)
-            if _whole_chains(ctx.shape, raw_NV):
+            if _in_one_pass(ctx.shape, raw_NV):
                 target_slopes(raw_NV, targets_T[part], raw_NV)
                 slopes_NV = raw_NV
             else:
@@ -179,7 +179,7 @@ def _raw(hidden_ND: torch.Tensor, weight_VD: torch.Tensor, bias_V: Any, narrow: 
     return nn.functional.linear(hidden_ND, weight_VD, bias_V)
 
 
-def _whole_chains(shape: _Shape, raw_NV: torch.Tensor) -> bool:
+def _in_one_pass(shape: _Shape, raw_NV: torch.Tensor) -> bool:
     """Whether log-probabilities and slopes come of raw logits in one pass."""
     return shape.plain and raw_NV.dtype == torch.float32 and raw_NV.device.type == "cpu"
 

@@ -177,8 +177,11 @@ def weights_stay() -> Iterator[None]:
         _kept, _laid_out = before
 
 
-def prepacked(part: Product) -> Prepacked:
-    """One layer as it stands now, only to be read; a frozen one is laid out once where weights stay."""
+def only_read(part: Product) -> Prepacked:
+    """One layer as it stands now, for passes without a way back; a frozen one is laid out once where weights stay.
+
+    Raises: ModelError when an adapter holds numbers that aren't finite.
+    """
     if _kept is None or not part.lasting or part.adapter is not None:
         return Prepacked([part])
     stamp = _stamp(part.weight)
