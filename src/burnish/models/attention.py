@@ -21,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from burnish.models.device import multiplies_in_bfloat16
 from burnish.models.kernels.attention import Table, attend, attend_backward, can_attend, table
 from burnish.models.packing import Segments
 
@@ -101,16 +102,19 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, where: Table, terms: Terms
     ) -> torch.Tensor:
-        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        # Where products are rounded, so are their sides here: what is kept for the way back is what was seen.
+        held = torch.bfloat16 if multiplies_in_bfloat16() else torch.float32
+        kept = [each.to(held).contiguous() for each in (query, key, value)]
         scale = terms.scaling if terms.scaling is not None else query.shape[-1] ** -0.5
-        out_SHD, sizes_HS = attend(query, key, value, where, terms.window, scale)
+        out_SHD, sizes_HS = attend(*(each.float() for each in kept), where, terms.window, scale)
         ctx.where, ctx.window, ctx.scale = where, terms.window, scale
-        ctx.save_for_backward(query, key, value, sizes_HS)
+        ctx.save_for_backward(*kept, sizes_HS)
         return out_SHD
 
     @staticmethod
     def backward(ctx: Any, dout_SHD: torch.Tensor) -> tuple[Any, ...]:
-        query, key, value, sizes_HS = ctx.saved_tensors
+        *kept, sizes_HS = ctx.saved_tensors
+        query, key, value = (each.float() for each in kept)
         dout_SHD = dout_SHD.contiguous()
         slopes = attend_backward(query, key, value, sizes_HS, dout_SHD, ctx.where, ctx.window, ctx.scale)
         return *slopes, None, None

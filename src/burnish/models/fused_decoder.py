@@ -3,8 +3,8 @@
 Llama, Mistral, Qwen 2 and 3, SmolLM and their like share one layer: norm, attention with rotary positions, norm, gated
 products. Between two matrix products autograd would record a dozen element-wise operations, each reading and writing
 everything; here each chain is one pass, activations that cost little are computed again, and what an adapter adds is
-part of the product. Hidden states and attention are float32; what goes into a product and comes out of it is of the
-type that products are multiplied in. The model's own modules are read, never changed: whether they are of this form is
+part of the product. Hidden states and attention are float32; what goes into a product, comes out of it, or is
+kept for the way back is of the type that products are multiplied in. The model's own modules are read, never changed: whether they are of this form is
 told by their parts, and then by their numbers (`logprobs` scores a few tokens both ways). Attention is the caller's.
 
 Axes: S tokens of the row, D hidden size, I inner size, H heads, P head size, A heads times head size.
@@ -221,7 +221,8 @@ class _Project(torch.autograd.Function):
         *trained: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         normed = block.projections.room(len(hidden_SD))
-        inverse_S = rms_norm(hidden_SD, norm_D, block.attention_norm.epsilon, _first(normed, hidden_SD))
+        kept_SD = _kept_beside(normed, hidden_SD)
+        inverse_S = rms_norm(hidden_SD, norm_D, block.attention_norm.epsilon, _first(normed, hidden_SD), kept_SD)
         query_SA, key_SA, value_SA = torch.split(block.projections.forward(normed), block.widths, dim=1)
         size, raw = block.head_size, []
         if block.head_norms is None:
@@ -232,7 +233,7 @@ class _Project(torch.autograd.Function):
             query, key = (take_heads(normed_SHP.flatten(1), size, turn) for normed_SHP, _ in both)
             raw += [inverse for _, inverse in both]
         ctx.block, ctx.turn = block, turn
-        ctx.save_for_backward(hidden_SD, norm_D, inverse_S, *raw)
+        ctx.save_for_backward(hidden_SD if kept_SD is None else kept_SD, norm_D, inverse_S, *raw)
         return query, key, take_heads(value_SA, size, None)
 
     @staticmethod
@@ -262,7 +263,7 @@ class _Project(torch.autograd.Function):
         dnormed_SD, gradients = block.projections.back(slope, normed, wanted=below)
         if dnormed_SD is None:
             return None, None, None, None, *head_gradients, *gradients
-        dhidden_SD = torch.zeros_like(hidden_SD)
+        dhidden_SD = torch.zeros(hidden_SD.shape)
         rms_norm_backward(hidden_SD, norm_D, inverse_S, dnormed_SD, dhidden_SD)
         norm_gradient = _norm_gradient(hidden_SD, inverse_S, dnormed_SD, ctx.needs_input_grad[3])
         return dhidden_SD, None, None, norm_gradient, *head_gradients, *gradients
@@ -283,14 +284,15 @@ class _Gated(torch.autograd.Function):
         rows = len(hidden_SD)
         seen = block.output.placed(seen_SA)
         normed = block.gate_and_up.room(rows)
+        kept_SD = _kept_beside(normed, hidden_SD)
         middle_SD, inverse_S = add_rms_norm(
-            hidden_SD, block.output.forward(seen), norm_D, block.gated_norm.epsilon, _first(normed, hidden_SD)
+            hidden_SD, block.output.forward(seen), norm_D, block.gated_norm.epsilon, _first(normed, hidden_SD), kept_SD
         )
         both_SI = block.gate_and_up.forward(normed)
         inner = block.down.room(rows)
         gated(both_SI, inner[:, : both_SI.shape[1] // 2])
         ctx.block = block
-        ctx.save_for_backward(seen, middle_SD, norm_D, inverse_S, both_SI)
+        ctx.save_for_backward(seen, middle_SD if kept_SD is None else kept_SD, norm_D, inverse_S, both_SI)
         said_SD = block.down.forward(inner)
         return said_SD.add_(middle_SD) if said_SD.dtype == middle_SD.dtype else middle_SD + said_SD
 
@@ -318,6 +320,12 @@ class _Gated(torch.autograd.Function):
         dseen_SA, first = block.output.back(block.output.slope_placed(dmiddle_SD), seen, wanted=ctx.needs_input_grad[1])
         dseen_SA = None if dseen_SA is None else dseen_SA.float()
         return dmiddle_SD, dseen_SA, None, norm_gradient, *first, *gradients, *last
+
+
+def _kept_beside(place: torch.Tensor, hidden_SD: torch.Tensor) -> torch.Tensor | None:
+    """A place for a copy of the hidden states that is kept for the way back, in the fewer bits that products are
+    multiplied in; None where those are as many, and the states are kept themselves."""
+    return None if place.dtype == hidden_SD.dtype else torch.empty(hidden_SD.shape, dtype=place.dtype)
 
 
 def _first(place: torch.Tensor, like_SD: torch.Tensor) -> torch.Tensor:

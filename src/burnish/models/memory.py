@@ -9,13 +9,15 @@ import mmap
 import platform
 from pathlib import Path
 
+import numpy as np
 import torch
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _NEVER = 2**31 - 1
-_MADV_PAGEOUT = 21
-_MAPS = Path("/proc/self/maps")
+_MADV_DONTNEED = 4
+_PAGES = Path("/proc/self/pagemap")
+_PAGE_THERE, _PAGE_OF_FILE = np.uint64(3 << 62), np.uint64(1 << 61)
 
 
 def keep_freed_memory() -> bool:
@@ -45,23 +47,27 @@ def set_aside(tensor: torch.Tensor) -> bool:
     """Give back the memory of a tensor that lies in a mapped file, which is read again when it is next needed. Returns
     whether it was: False for memory of the process' own, and on other systems than Linux.
 
-    Source: madvise(2), MADV_PAGEOUT.
+    Source: madvise(2), MADV_DONTNEED: pages of a file are read from it again. One that was written to is no longer a
+    page of the file, and would be lost; where there is such a page, all stay.
     """
     first = tensor.data_ptr()
-    if tensor.device.type != "cpu" or not _lies_in_a_file(first):
+    begin, end = -(-first // mmap.PAGESIZE), (first + tensor.nbytes) // mmap.PAGESIZE
+    if tensor.device.type != "cpu" or begin >= end or not _are_of_a_file(begin, end):
         return False
-    begin = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
-    length = first + tensor.nbytes - begin
-    return length > 0 and ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), _MADV_PAGEOUT) == 0
+    where, length = ctypes.c_void_p(begin * mmap.PAGESIZE), ctypes.c_size_t((end - begin) * mmap.PAGESIZE)
+    return ctypes.CDLL(None).madvise(where, length, _MADV_DONTNEED) == 0
 
 
-def _lies_in_a_file(address: int) -> bool:
-    if not _MAPS.exists():
+def _are_of_a_file(begin: int, end: int) -> bool:
+    """Whether, of these pages of the process, some are there and all that are, are as the file has them.
+
+    Source: Linux, Documentation/admin-guide/mm/pagemap.rst: bit 63 says that a page is in memory, 62 that it is swapped
+    out, 61 that it is a file's (or shared with other processes, which doesn't lose it either).
+    """
+    if not _PAGES.exists():
         return False
-    with _MAPS.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            span, _, _, _, inode, *_ = line.split(maxsplit=5)
-            begin, end = (int(side, 16) for side in span.split("-"))
-            if begin <= address < end:
-                return inode != "0"
-    return False
+    with _PAGES.open("rb") as pages:
+        pages.seek(8 * begin)
+        entries = np.frombuffer(pages.read(8 * (end - begin)), dtype=np.uint64)
+    there = entries[(entries & _PAGE_THERE) != 0]
+    return len(there) > 0 and bool(((there & _PAGE_OF_FILE) != 0).all())

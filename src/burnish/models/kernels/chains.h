@@ -4,43 +4,45 @@
  * What goes into a product or comes out of one may lie in a wider matrix: its rows are `ld` numbers apart.
  */
 
-/* sum = x + added where `added` is given; y = sum / rms(sum) * weight, and rms's inverse per row. */
-void NAME(rms_norm)(const float *x, const E *added, const float *weight, float *sum, E *y, float *inverse, float epsilon,
-                    int64_t rows, int64_t width, int64_t ld_added, int64_t ld_y, int threads) {
+/* sum = x + added where `added` is given; y = sum / rms(sum) * weight, and rms's inverse per row. The sum goes to `kept`
+ * as well, where that is given. */
+void NAME(rms_norm)(const float *x, const E *added, const float *weight, float *sum, E *y, E *kept, float *inverse,
+                    float epsilon, int64_t rows, int64_t width, int64_t ld_added, int64_t ld_y, int threads) {
     ROWS for (int64_t r = 0; r < rows; r++) {
         const float *in = x + r * width;
         if (added) {
             const E *more = added + r * ld_added;
-            float *kept = sum + r * width;
-            for (int64_t i = 0; i < width; i++) kept[i] = in[i] + GET(more[i]);
-            in = kept;
+            float *both = sum + r * width;
+            for (int64_t i = 0; i < width; i++) both[i] = in[i] + GET(more[i]);
+            in = both;
         }
         float total = 0.0f;
         for (int64_t i = 0; i < width; i++) total += in[i] * in[i];
         float scale = 1.0f / sqrtf(total / (float)width + epsilon);
         E *out = y + r * ld_y;
         for (int64_t i = 0; i < width; i++) out[i] = PUT(in[i] * scale * weight[i]);
+        if (kept)
+            for (int64_t i = 0; i < width; i++) kept[r * width + i] = PUT(in[i]);
         inverse[r] = scale;
     }
 }
 
 /* The same y again, from the inverse. */
-void NAME(rms_norm_again)(const float *x, const float *weight, const float *inverse, E *y, int64_t rows, int64_t width,
+void NAME(rms_norm_again)(const E *x, const float *weight, const float *inverse, E *y, int64_t rows, int64_t width,
                           int64_t ld_y, int threads) {
     ROWS for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < width; i++) y[r * ld_y + i] = PUT(x[r * width + i] * inverse[r] * weight[i]);
+        for (int64_t i = 0; i < width; i++) y[r * ld_y + i] = PUT(GET(x[r * width + i]) * inverse[r] * weight[i]);
 }
 
 /* slope += d(rms_norm)/dx applied to dy. */
-void NAME(rms_norm_backward)(const float *x, const float *weight, const float *inverse, const E *dy, float *slope,
+void NAME(rms_norm_backward)(const E *x, const float *weight, const float *inverse, const E *dy, float *slope,
                              int64_t rows, int64_t width, int64_t ld_dy, int threads) {
     ROWS for (int64_t r = 0; r < rows; r++) {
-        const float *in = x + r * width;
-        const E *up = dy + r * ld_dy;
+        const E *in = x + r * width, *up = dy + r * ld_dy;
         float *out = slope + r * width, scale = inverse[r], along = 0.0f;
-        for (int64_t i = 0; i < width; i++) along += GET(up[i]) * weight[i] * in[i];
+        for (int64_t i = 0; i < width; i++) along += GET(up[i]) * weight[i] * GET(in[i]);
         float back = along * scale * scale * scale / (float)width;
-        for (int64_t i = 0; i < width; i++) out[i] += GET(up[i]) * weight[i] * scale - in[i] * back;
+        for (int64_t i = 0; i < width; i++) out[i] += GET(up[i]) * weight[i] * scale - GET(in[i]) * back;
     }
 }
 

@@ -29,20 +29,33 @@ class Norm:
     epsilon: float
 
 
-def rms_norm(x_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float, y_SD: torch.Tensor) -> torch.Tensor:
-    """y (E) = x / rms(x) * weight; returns 1 / rms(x), (S,), which the backward pass wants.
+def rms_norm(
+    x_SD: torch.Tensor,
+    weight_D: torch.Tensor,
+    epsilon: float,
+    y_SD: torch.Tensor,
+    kept_SD: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """y (E) = x / rms(x) * weight; returns 1 / rms(x), (S,), which the backward pass wants. x goes to `kept` (E) as
+    well, where that is given.
 
     Source: Zhang & Sennrich, "Root Mean Square Layer Normalization", 2019, equation 4.
     """
-    return _norm(x_SD, None, weight_D, epsilon, None, y_SD)
+    return _norm(x_SD, None, weight_D, epsilon, None, y_SD, kept_SD)
 
 
 def add_rms_norm(
-    x_SD: torch.Tensor, added_SD: torch.Tensor, weight_D: torch.Tensor, epsilon: float, y_SD: torch.Tensor
+    x_SD: torch.Tensor,
+    added_SD: torch.Tensor,
+    weight_D: torch.Tensor,
+    epsilon: float,
+    y_SD: torch.Tensor,
+    kept_SD: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """x + added (E), and `rms_norm` of it into y; returns the sum and 1 / rms."""
+    """x + added (E), and `rms_norm` of it into y; returns the sum and 1 / rms. The sum goes to `kept` (E) as well,
+    where that is given."""
     sum_SD = torch.empty_like(x_SD)
-    return sum_SD, _norm(x_SD, added_SD, weight_D, epsilon, sum_SD, y_SD)
+    return sum_SD, _norm(x_SD, added_SD, weight_D, epsilon, sum_SD, y_SD, kept_SD)
 
 
 def _norm(
@@ -52,23 +65,27 @@ def _norm(
     epsilon: float,
     sum_SD: torch.Tensor | None,
     y_SD: torch.Tensor,
+    kept_SD: torch.Tensor | None,
 ) -> torch.Tensor:
     if kernels() is None:
         if added_SD is not None and sum_SD is not None:
             x_SD = torch.add(x_SD, added_SD, out=sum_SD)
         inverse_S = torch.rsqrt(x_SD.square().mean(-1) + epsilon)
-        rms_norm_again(x_SD, weight_D, inverse_S, y_SD)
+        y_SD.copy_((x_SD * inverse_S[:, None]).mul_(weight_D))
+        if kept_SD is not None:
+            kept_SD.copy_(x_SD)
         return inverse_S
     assert added_SD is None or added_SD.dtype == y_SD.dtype, "a product's result and the next one's input are alike"
     inverse_S = x_SD.new_empty(len(x_SD))
     added = 0 if added_SD is None else apart(added_SD)
-    tensors = (whole(x_SD), added_SD, weight_D, sum_SD, y_SD, inverse_S)
+    tensors = (whole(x_SD), added_SD, weight_D, sum_SD, y_SD, None if kept_SD is None else whole(kept_SD), inverse_S)
     call(_of(y_SD, "rms_norm"), tensors, (epsilon,), (*x_SD.shape, added, apart(y_SD)))
     return inverse_S
 
 
 def rms_norm_again(x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.Tensor, y_SD: torch.Tensor) -> None:
-    """The same y (E) once more, from what `rms_norm` returned."""
+    """The same y (E) once more, from what `rms_norm` kept of x (E) and returned."""
+    assert x_SD.dtype == y_SD.dtype, "what was kept is of the type of products"
     if kernels() is None:
         y_SD.copy_((x_SD * inverse_S[:, None]).mul_(weight_D))
         return
@@ -78,7 +95,8 @@ def rms_norm_again(x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.
 def rms_norm_backward(
     x_SD: torch.Tensor, weight_D: torch.Tensor, inverse_S: torch.Tensor, dy_SD: torch.Tensor, slope_SD: torch.Tensor
 ) -> None:
-    """Add to `slope_SD` what `rms_norm` passes back of `dy_SD` (E)."""
+    """Add to `slope_SD` what `rms_norm` passes back of `dy_SD` (E); x is what it kept (E)."""
+    assert x_SD.dtype == dy_SD.dtype, "what was kept is of the type of products"
     if kernels() is None:
         inverse_S1 = inverse_S[:, None]
         scaled_SD = dy_SD * weight_D
