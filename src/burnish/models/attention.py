@@ -104,17 +104,16 @@ class _Attention(torch.autograd.Function):
     ) -> torch.Tensor:
         # Where products are rounded, so are their sides here: what is kept for the way back is what was seen.
         held = torch.bfloat16 if multiplies_in_bfloat16() else torch.float32
-        kept = [each.to(held).contiguous() for each in (query, key, value)]
+        kept = (query.to(held).contiguous(), key.to(held).contiguous(), value.to(held).contiguous())
         scale = terms.scaling if terms.scaling is not None else query.shape[-1] ** -0.5
-        out_SHD, sizes_HS = attend(*(each.float() for each in kept), where, terms.window, scale)
+        out_SHD, sizes_HS = attend(*kept, where, terms.window, scale)
         ctx.where, ctx.window, ctx.scale = where, terms.window, scale
         ctx.save_for_backward(*kept, sizes_HS)
         return out_SHD
 
     @staticmethod
     def backward(ctx: Any, dout_SHD: torch.Tensor) -> tuple[Any, ...]:
-        *kept, sizes_HS = ctx.saved_tensors
-        query, key, value = (each.float() for each in kept)
+        query, key, value, sizes_HS = ctx.saved_tensors
         dout_SHD = dout_SHD.contiguous()
         slopes = attend_backward(query, key, value, sizes_HS, dout_SHD, ctx.where, ctx.window, ctx.scale)
         return *slopes, None, None

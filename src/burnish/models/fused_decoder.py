@@ -3,9 +3,10 @@
 Llama, Mistral, Qwen 2 and 3, SmolLM and their like share one layer: norm, attention with rotary positions, norm, gated
 products. Between two matrix products autograd would record a dozen element-wise operations, each reading and writing
 everything; here each chain is one pass, activations that cost little are computed again, and what an adapter adds is
-part of the product. Hidden states and attention are float32; what goes into a product, comes out of it, or is
-kept for the way back is of the type that products are multiplied in. The model's own modules are read, never changed: whether they are of this form is
-told by their parts, and then by their numbers (`logprobs` scores a few tokens both ways). Attention is the caller's.
+part of the product. Hidden states and attention are float32; what goes into a product, comes out of it, or is kept for
+the way back is of the type that products are multiplied in. The model's own modules are read, never changed: whether
+they are of this form is told by their parts, and then by their numbers (`logprobs` scores a few tokens both ways).
+Attention is the caller's.
 
 Axes: S tokens of the row, D hidden size, I inner size, H heads, P head size, A heads times head size.
 """

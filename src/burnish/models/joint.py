@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import torch
-from torch.nn.functional import linear
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from burnish.models.kernels.low_rank import low_rank_gradients
+from burnish.models.kernels.wide import times, times_transpose
 from burnish.models.memory import set_aside
 from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import Product
@@ -225,7 +225,7 @@ class Rounded:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         whole = self._whole()
         self._widen_input(x, whole)
-        return linear(x, whole[: self._outputs], self._bias())
+        return times_transpose(x, whole[: self._outputs], self._bias())
 
     def back(self, dy: torch.Tensor, x: torch.Tensor | None, *, wanted: bool) -> tuple[torch.Tensor | None, Gradients]:
         inputs, outputs = self._inputs, self._outputs
@@ -236,7 +236,7 @@ class Rounded:
         if x is not None and self.trained:
             self._widen_input(x, whole)
             gradients = self._gradients(dy, x)
-        return dy @ whole[:, :inputs] if wanted else None, gradients
+        return times(dy, whole[:, :inputs]) if wanted else None, gradients
 
     def slope(self, dy: torch.Tensor) -> torch.Tensor:
         return _there(self.back(dy, None, wanted=True)[0])

@@ -55,7 +55,7 @@ def set_aside(tensor: torch.Tensor) -> bool:
     if tensor.device.type != "cpu" or begin >= end or not _are_of_a_file(begin, end):
         return False
     where, length = ctypes.c_void_p(begin * mmap.PAGESIZE), ctypes.c_size_t((end - begin) * mmap.PAGESIZE)
-    return ctypes.CDLL(None).madvise(where, length, _MADV_DONTNEED) == 0
+    return bool(ctypes.CDLL(None).madvise(where, length, _MADV_DONTNEED) == 0)
 
 
 def _are_of_a_file(begin: int, end: int) -> bool:

@@ -52,9 +52,27 @@ def test_a_packed_row(heads: int, groups: int, size: int, window: int | None) ->
         torch.testing.assert_close(slope, wanted, rtol=1e-4, atol=2e-5)
 
 
-def test_threads_change_nothing() -> None:
+@pytest.mark.parametrize("window", [None, 1, 7, 64])
+@pytest.mark.parametrize(("heads", "groups", "size"), [(4, 4, 16), (6, 2, 64), (3, 1, 80)])
+def test_sides_in_bfloat16(heads: int, groups: int, size: int, window: int | None) -> None:
+    torch.manual_seed(size)
+    parts = [torch.randn(TOKENS, count, size).bfloat16() for count in (heads, groups, groups)]
+    whole, upstream, where = [part.float() for part in parts], torch.randn(TOKENS, heads, size), table(GROUPS)
+    got, sizes = attend(*parts, where, window, 0.3)
+    expected, expected_sizes = attend(*whole, where, window, 0.3)
+    torch.testing.assert_close(sizes, expected_sizes, rtol=1e-5, atol=1e-5)
+    slopes = attend_backward(*parts, sizes, upstream, where, window, 0.3)
+    exact = attend_backward(*whole, expected_sizes, upstream, where, window, 0.3)
+    for one, other in ((got, expected), *zip(slopes, exact, strict=True)):
+        assert one.dtype == torch.float32
+        off, length = float((one - other).norm()), float(other.norm())
+        assert off <= 2**-7 * length + 1e-3 * size
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_threads_change_nothing(dtype: torch.dtype) -> None:
     torch.manual_seed(1)
-    parts = [torch.randn(TOKENS, count, 32) for count in (4, 2, 2)]
+    parts = [torch.randn(TOKENS, count, 32).to(dtype) for count in (4, 2, 2)]
     threads = torch.get_num_threads()
     results = []
     try:

@@ -47,7 +47,8 @@ def test_norm(tokens: int, width: int, dtype: torch.dtype) -> None:
     same(y, expected)
     same(rows.rms_norm(total, weight, 1e-5, again, kept_again), inverse)
     same(again, y)
-    assert torch.equal(kept, total.to(dtype)) and torch.equal(kept_again, kept)
+    assert torch.equal(kept, total.to(dtype))
+    assert torch.equal(kept_again, kept)
     again.zero_()
     rows.rms_norm_again(kept, weight, inverse, again)
     rough = 1e-5 if dtype == torch.float32 else 2**-6

@@ -7,15 +7,7 @@
  * heads are worked on by one thread, so results do not depend on how many there are.
  * Source: Dao et al., "FlashAttention", 2022, appendix B, for the formulas.
  */
-#include "tiles.h"
-
-enum { BLOCK = 48 };
-
-typedef struct {
-    int64_t prompt, prompted, begin, queries;
-} segment;
-
-static int64_t padded(int64_t keys) { return (keys + 4 * LANE - 1) / (4 * LANE) * (4 * LANE); }
+#include "segments.h"
 
 /* What one thread needs for segments of up to `keys` keys, in floats. */
 int64_t attention_room(int64_t keys, int64_t size) { return padded(keys) * (2 * BLOCK + 4 * size); }
@@ -26,7 +18,7 @@ static void gather(const float *from, int64_t stride, segment s, int64_t size, f
     int64_t keys = s.prompted + s.queries, wide = padded(keys);
     if (columns) memset(columns, 0, (size_t)(size * wide) * sizeof(float));
     for (int64_t k = 0; k < keys; k++) {
-        const float *one = from + (k < s.prompted ? s.prompt + k : s.begin + k - s.prompted) * stride;
+        const float *one = from + place_of(s, k) * stride;
         if (rows) memcpy(rows + k * size, one, (size_t)size * sizeof(float));
         if (columns)
             for (int64_t i = 0; i < size; i++) columns[i * wide + k] = one[i];
@@ -35,7 +27,7 @@ static void gather(const float *from, int64_t stride, segment s, int64_t size, f
 
 static void scatter(float *to, int64_t stride, segment s, int64_t size, const float *rows) {
     for (int64_t k = 0; k < s.prompted + s.queries; k++) {
-        float *one = to + (k < s.prompted ? s.prompt + k : s.begin + k - s.prompted) * stride;
+        float *one = to + place_of(s, k) * stride;
         for (int64_t i = 0; i < size; i++) one[i] += rows[k * size + i];
     }
 }

@@ -1,6 +1,6 @@
 """Attention in C over a packed row's segments, with its backward pass: scores stay in the processor's cache, what a
-query can't see isn't computed, and a row is one call. Only for float32 on the CPU with a head size of whole lanes;
-nothing here is recorded by autograd.
+query can't see isn't computed, and a row is one call. Only on the CPU with a head size of whole lanes, in float32, or
+with sides of products in bfloat16 where the processor multiplies those; nothing here is recorded by autograd.
 
 Axes: S tokens of a packed row, N segments, H heads, G key/value heads, P head size.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -71,10 +72,13 @@ def attend(
     window: int | None,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention's output, (S, H, P), and the logarithm of each query's sum of exponentials, (H, S)."""
-    out, sizes = torch.empty_like(query_SHP), query_SHP.new_empty(query_SHP.shape[1], len(query_SHP))
+    """Attention's output, (S, H, P), and the logarithm of each query's sum of exponentials, (H, S); both float32.
+    Query, key and value are of one type, float32 or bfloat16; products are in the latter where there are units for it.
+    """
+    name, query_SHP, key_SGP, value_SGP = _version("attend", query_SHP, key_SGP, value_SGP)
+    out, sizes = torch.empty(query_SHP.shape), torch.empty(query_SHP.shape[1], len(query_SHP))
     tensors = (query_SHP, key_SGP, value_SGP, out, sizes, _work(query_SHP, where, 0), where.rows, where.firsts)
-    call("attend", tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
+    call(name, tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return out, sizes
 
 
@@ -88,19 +92,39 @@ def attend_backward(
     window: int | None,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The slopes in query, key and value; `sizes_HS` as `attend` gave them."""
-    dquery, dkey, dvalue = torch.empty_like(query_SHP), torch.zeros_like(key_SGP), torch.zeros_like(value_SGP)
+    """The slopes in query, key and value, float32; `sizes_HS` as `attend` gave them for the same."""
+    name, query_SHP, key_SGP, value_SGP = _version("attend", query_SHP, key_SGP, value_SGP)
+    dquery, dkey, dvalue = torch.empty(query_SHP.shape), torch.zeros(key_SGP.shape), torch.zeros(value_SGP.shape)
     seen = (query_SHP, key_SGP, value_SGP, sizes_HS, dout_SHP)
     tensors = (*seen, dquery, dkey, dvalue, _work(query_SHP, where, 1), where.rows, where.firsts)
-    call("attend_backward", tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
+    call(f"{name}_backward", tuple(map(whole, tensors)), (scale,), _numbers(query_SHP, key_SGP, where, window))
     return dquery, dkey, dvalue
 
 
+def _version(
+    name: str, query_SHP: torch.Tensor, key_SGP: torch.Tensor, value_SGP: torch.Tensor
+) -> tuple[str, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The kernel for the type of these, which are brought to float32 where there is none for theirs."""
+    if query_SHP.dtype == torch.bfloat16 and _has_pairs():
+        return f"{name}_pairs", query_SHP, key_SGP, value_SGP
+    return name, query_SHP.float(), key_SGP.float(), value_SGP.float()
+
+
+@cache
+def _has_pairs() -> bool:
+    found = kernels()
+    return found is not None and bool(found.has_attention_pairs())
+
+
 def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor:
-    """Scratch memory: as much as attention.c's `attention_room` and `more_rows` padded keys, for each thread."""
+    """Scratch memory for each thread: as much as attention.c's `attention_room` and `more_rows` padded keys, or
+    attention_pairs.c's `pairs_room`."""
     size, block = query_SHP.shape[-1], 48
     keys = -(-where.longest // (4 * _LANE)) * 4 * _LANE
-    return query_SHP.new_empty(torch.get_num_threads() * keys * (2 * block + (4 + more_rows) * size))
+    room = keys * (2 * block + (4 + more_rows) * size)
+    if query_SHP.dtype == torch.bfloat16:
+        room = keys * (7 * block + 7 * size) // 2 + 3 * block * size // 2
+    return torch.empty(torch.get_num_threads() * room)
 
 
 def _numbers(query_SHP: torch.Tensor, key_SGP: torch.Tensor, where: Table, window: int | None) -> tuple[int, ...]:

@@ -3,16 +3,6 @@
 #define BFLOAT16_H
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
-/* Whether the processor multiplies pairs of bfloat16 numbers and adds them up in float32 (AVX512_BF16). */
-#ifdef __AVX512BF16__
-#define HAS_PAIRS 1
-#else
-#define HAS_PAIRS 0
-#endif
 
 /* Float's upper half. */
 typedef uint16_t bfloat16;

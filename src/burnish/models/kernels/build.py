@@ -26,9 +26,13 @@ from burnish.models.builtin import cache_folder
 from burnish.models.device import cpu_features
 
 _SOURCES = tuple(
-    Path(__file__).with_name(name) for name in ("rows.c", "low_rank.c", "attention.c", "newest.c", "narrow.c")
+    Path(__file__).with_name(name)
+    for name in ("rows.c", "low_rank.c", "attention.c", "attention_pairs.c", "newest.c", "narrow.c", "wide.c")
 )
-_HEADERS = tuple(Path(__file__).with_name(name) for name in ("tiles.h", "amx.h", "bfloat16.h", "chains.h", "newest.h"))
+_HEADERS = tuple(
+    Path(__file__).with_name(name)
+    for name in ("tiles.h", "segments.h", "amx.h", "bfloat16.h", "pairs.h", "chains.h", "newest.h")
+)
 # Reductions may be reordered, as torch's own are; NaN and infinity keep their meaning, and the processor's rounding and
 # denormal modes stay as they are.
 _FLAGS = (

@@ -7,12 +7,9 @@
  */
 #define _GNU_SOURCE
 #include "amx.h"
-#include "bfloat16.h"
-#include "tiles.h"
+#include "pairs.h"
 
-enum { BLOCK = 32, ROWS_AT_ONCE = 128, MOST_ROWS = 12 };
-
-#define UNROLL_ROWS _Pragma("GCC unroll 12")
+enum { BLOCK = 32, ROWS_AT_ONCE = 128 };
 
 /* From a weight as it is, (outputs, inputs) float32. */
 void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t inputs, int threads) {
@@ -90,17 +87,7 @@ static inline __attribute__((always_inline)) void few_rows(const bfloat16 *x, in
     UNROLL_ROWS for (int r = 0; r < tall; r++) total[r][0] = total[r][1] = _mm512_setzero_ps();
     for (int64_t s = 0; s < steps; s++, w += BLOCK * BLOCK, ahead += BLOCK * BLOCK, x += BLOCK) {
         for (int64_t line = 0; line < lines; line++) _mm_prefetch((const char *)(ahead + line * BLOCK), _MM_HINT_T1);
-        for (int pair = 0; pair < TILE_SIDE; pair++) {
-            __m512bh one = (__m512bh)_mm512_loadu_si512(w + pair * BLOCK);
-            __m512bh two = (__m512bh)_mm512_loadu_si512(w + BLOCK * TILE_SIDE + pair * BLOCK);
-            UNROLL_ROWS for (int r = 0; r < tall; r++) {
-                int32_t both;
-                memcpy(&both, x + r * ld_x + 2 * pair, 4);
-                __m512bh factor = (__m512bh)_mm512_set1_epi32(both);
-                total[r][0] = _mm512_dpbf16_ps(total[r][0], factor, one);
-                total[r][1] = _mm512_dpbf16_ps(total[r][1], factor, two);
-            }
-        }
+        add_pairs(total, x, ld_x, w, w + BLOCK * TILE_SIDE, BLOCK, TILE_SIDE, tall);
     }
     UNROLL_ROWS for (int r = 0; r < tall; r++) {
         _mm512_storeu_ps(sums + r * BLOCK, total[r][0]);
@@ -112,22 +99,11 @@ static void by_pairs(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t
                      float *sums) {
     int64_t pieces = (count + MOST_ROWS - 1) / MOST_ROWS, lines = more ? BLOCK / pieces : 0;
     const bfloat16 *ahead = w + BLOCK * BLOCK * steps;
-    for (int64_t tall; count > 0; count -= tall, pieces--, x += tall * ld_x, sums += tall * BLOCK, ahead += lines * BLOCK) {
-        tall = (count + pieces - 1) / pieces; /* pieces of like size: few sums leave the units idle */
-        switch (tall) {
-            case 12: few_rows(x, ld_x, w, steps, ahead, lines, sums, 12); break;
-            case 11: few_rows(x, ld_x, w, steps, ahead, lines, sums, 11); break;
-            case 10: few_rows(x, ld_x, w, steps, ahead, lines, sums, 10); break;
-            case 9: few_rows(x, ld_x, w, steps, ahead, lines, sums, 9); break;
-            case 8: few_rows(x, ld_x, w, steps, ahead, lines, sums, 8); break;
-            case 7: few_rows(x, ld_x, w, steps, ahead, lines, sums, 7); break;
-            case 6: few_rows(x, ld_x, w, steps, ahead, lines, sums, 6); break;
-            case 5: few_rows(x, ld_x, w, steps, ahead, lines, sums, 5); break;
-            case 4: few_rows(x, ld_x, w, steps, ahead, lines, sums, 4); break;
-            case 3: few_rows(x, ld_x, w, steps, ahead, lines, sums, 3); break;
-            case 2: few_rows(x, ld_x, w, steps, ahead, lines, sums, 2); break;
-            default: few_rows(x, ld_x, w, steps, ahead, lines, sums, 1);
-        }
+    for (int64_t tall; count > 0; count -= tall, x += tall * ld_x, sums += tall * BLOCK, ahead += lines * BLOCK) {
+        tall = piece_of(count);
+#define CALL(n) few_rows(x, ld_x, w, steps, ahead, lines, sums, n)
+        BY_ROWS(tall, CALL)
+#undef CALL
     }
 }
 #else
