@@ -28,10 +28,11 @@ from burnish.train.settings import ResolvedTrainSettings
 
 _PROBES = (24, 48, 96)  # tokens
 _FLOAT = 4
-_HEAD_VALUES = 4 * 8 * 2**20  # logits of one chunk, their log-shares, slopes and a copy
+_HEAD_VALUES = 8 * 8 * 2**20  # logits of one chunk, their log-shares, slopes, and what products of them lay out anew
 # On the CPU every tensor comes from the C library's heap, which finds room for tensors of ever other sizes by growing:
-# it was measured to hold twice what is kept at once (benchmarks/memory.py prints by how much a prediction is off).
-_HEAP = {"cpu": 2.0}
+# it was measured to hold a quarter more than is kept at once (benchmarks/memory.py prints by how much a prediction is
+# off).
+_HEAP = {"cpu": 1.25}
 _GB = 1e9
 
 

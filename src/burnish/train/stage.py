@@ -105,8 +105,8 @@ def train(
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
     engine = _engine(adapter, loaded, method, encoder, resolved, run, seed, model)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
-    predicted = _predict_memory(work)
     with products(loaded.products), weights_stay():
+        predicted = _predict_memory(work)
         if "reference" in method.roles:
             learn_reference(work)
         if "teacher" in method.roles:
