@@ -2,9 +2,9 @@
 
     python benchmarks/advisor.py --work runs/advisor
 
-The advisor sees 60 training rows and 50 held-out ones. The truth is measured on 100 others: the plain prompt, every
-number and selection of examples on its own, and the tuned model; where tuning isn't ahead, also a model tuned on twice
-the rows. From these means follows what is true:
+The advisor sees 120 training rows, a quarter of which it chooses prompts on, and 50 held-out ones. The truth is
+measured on 80 others: the plain prompt, every number and selection of examples on its own, and the tuned model; where
+tuning isn't ahead, also a model tuned on twice the rows. From these means follows what is true:
 
     collect more data   nothing reaches 10%, or twice the rows gain 5 points or more on all that there is
     fine-tune           the tuned model is ahead of the best prompt by 5 points or more
@@ -30,9 +30,9 @@ from burnish.advice import Advice, Candidate
 from burnish.recipe import parse_recipe
 from burnish.run_folder import RunFolder
 
-TRAIN, HELDOUT, TRUTH = 60, 50, 100
+TRAIN, HELDOUT, TRUTH = 120, 50, 80
 WORTHWHILE, USEFUL, NEAR = 0.05, 0.10, 0.10
-EXAMPLES, SELECTIONS = (4, 8), ("random", "bm25")
+EXAMPLES, SELECTIONS = (2, 6), ("random", "bm25")
 RECIPE = """\
 name: {name}
 seed: 1
@@ -45,7 +45,7 @@ evaluate:
 advise:
   worthwhile: 0.05
   useful: 0.1
-  development_rows: 15
+  development_rows: 30
   timed: 1
   candidates: {candidates}
 """
@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("runs/advisor"))
     parser.add_argument("--task", action="append")
+    parser.add_argument("--set", action="append", default=[], help="a setting of every run, as burnish run has it")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--table", action="store_true", help="only print what is there")
     asked = parser.parse_args()
@@ -99,11 +100,11 @@ def main() -> None:
     found: list[tuple[Task, Truth, Advice]] = []
     for task in by_name(asked.task):
         if (asked.work / f"{task.name}.done").exists() or (not asked.table and time.monotonic() < until):
-            found.append((task, *measure(task, asked.work)))
+            found.append((task, *measure(task, asked.work, asked.set)))
     print(table(found))
 
 
-def measure(task: Task, work: Path) -> tuple[Truth, Advice]:
+def measure(task: Task, work: Path, changes: list[str]) -> tuple[Truth, Advice]:
     """The truth, and the advice that was given without it."""
     place = work / task.name
     place.mkdir(parents=True, exist_ok=True)
@@ -111,13 +112,13 @@ def measure(task: Task, work: Path) -> tuple[Truth, Advice]:
     parts = {"twice": rows[: 2 * TRAIN], "train": rows[:TRAIN], "heldout": rows[2 * TRAIN : 2 * TRAIN + HELDOUT]}
     for name, part in {**parts, "truth": rows[-TRUTH:]}.items():
         (place / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
-    advice = _advice(task, place, "advised", "train", "heldout", _candidates(EXAMPLES, SELECTIONS, (0.25, 0.5, 1.0)))
-    truth = _truth(task, place)
+    advice = _advice(task, place, "advised", "train", "heldout", _candidates((0.25, 0.5, 1.0)), changes)
+    truth = _truth(task, place, changes)
     (work / f"{task.name}.done").write_text("", encoding="utf-8")
     return truth, advice
 
 
-def _truth(task: Task, place: Path) -> Truth:
+def _truth(task: Task, place: Path, changes: list[str]) -> Truth:
     one_by_one = [
         {"kind": "few_shot", "name": f"{k} {selection}", "k": [k], "selection": [selection]}
         for k in EXAMPLES
@@ -125,12 +126,12 @@ def _truth(task: Task, place: Path) -> Truth:
     ]
     tuned = {"kind": "tuning", "shares": [1.0]}
     _share_weights(place)
-    whole = _advice(task, place, "measured", "train", "truth", ["prompt", *one_by_one, tuned])
+    whole = _advice(task, place, "measured", "train", "truth", ["prompt", *one_by_one, tuned], changes)
     prompting = {c.name: _mean(c) for c in whole.candidates if c.side == "prompting"}
     truth = Truth(prompting, next(_mean(c) for c in whole.candidates if c.side == "tuning"), None)
     if truth.difference >= WORTHWHILE or truth.best > 1 - WORTHWHILE:
         return truth
-    twice = _advice(task, place, "doubled", "twice", "truth", ["prompt", tuned])
+    twice = _advice(task, place, "doubled", "twice", "truth", ["prompt", tuned], changes)
     return Truth(prompting, truth.tuned, next(_mean(c) for c in twice.candidates if c.side == "tuning"))
 
 
@@ -141,12 +142,14 @@ def _share_weights(place: Path) -> None:
         shutil.copytree(source, target)
 
 
-def _candidates(k: tuple[int, ...], selection: tuple[str, ...], shares: tuple[float, ...]) -> list[object]:
-    few_shot = {"kind": "few_shot", "k": list(k), "selection": list(selection)}
+def _candidates(shares: tuple[float, ...]) -> list[object]:
+    few_shot = {"kind": "few_shot", "k": list(EXAMPLES), "selection": list(SELECTIONS)}
     return ["prompt", few_shot, {"kind": "tuning", "shares": list(shares)}]
 
 
-def _advice(task: Task, place: Path, name: str, train: str, heldout: str, candidates: list[object]) -> Advice:
+def _advice(
+    task: Task, place: Path, name: str, train: str, heldout: str, candidates: list[object], changes: list[str]
+) -> Advice:
     recipe = parse_recipe(
         RECIPE.format(
             name=name,
@@ -155,7 +158,8 @@ def _advice(task: Task, place: Path, name: str, train: str, heldout: str, candid
             metric=task.metric,
             rows=TRUTH,
             candidates=json.dumps(candidates),
-        )
+        ),
+        changes,
     )
     home = RunFolder(place / name)
     if (home.path / "advise/advice.json").is_file():

@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/distillation"))
     parser.add_argument("--seed", type=int, action="append")
     parser.add_argument("--way", choices=tuple(WAYS), action="append")
+    parser.add_argument("--set", action="append", default=[], help="a setting of every run, as burnish run has it")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--table", action="store_true")
@@ -107,7 +108,9 @@ def recipe_of(name: str, way: str, seed: int, asked: argparse.Namespace) -> Reci
         f"model={{name: {json.dumps(str(asked.teacher.resolve()))}, layers: {asked.layers}}}",
         f"train.method.by={by}",
     ]
-    return parse_recipe((EXAMPLES / file).read_text(encoding="utf-8"), [*changes, *(QUICK if asked.quick else ())])
+    return parse_recipe(
+        (EXAMPLES / file).read_text(encoding="utf-8"), [*changes, *(QUICK if asked.quick else ()), *asked.set]
+    )
 
 
 def measured(way: str, seed: int, verdict: str, run: RunFolder) -> Cell:

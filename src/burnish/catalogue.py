@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from burnish.settings import PluginSettings
+from burnish.settings import PluginSettings, Settings
 
 Family: TypeAlias = Literal[
     "method",
@@ -128,9 +128,9 @@ CATALOGUE: dict[Family, dict[str, str]] = {
 
 
 class PluginSettingsError(ValueError):
-    """Faults in a plug-in's own settings: pydantic's `error`, and the settings `model` that was meant."""
+    """Faults in settings of one kind out of several: pydantic's `error`, and the settings `model` that was meant."""
 
-    def __init__(self, error: ValidationError, model: type[PluginSettings]) -> None:
+    def __init__(self, error: ValidationError, model: type[Settings]) -> None:
         super().__init__(str(error))
         self.error = error
         self.model = model

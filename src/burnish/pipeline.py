@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 from burnish.advice import Advice
-from burnish.advise.settings import AdviseSettings
 from burnish.artefacts import (
     Artefact,
     AuditReport,
@@ -27,13 +26,13 @@ from burnish.artefacts import (
     Repair,
     TrainedModel,
 )
-from burnish.data.written import Writer
-from burnish.errors import BurnishError, RecipeError, RunFolderError
-from burnish.logs import say, warn
+from burnish.errors import RecipeError, RunFolderError
+from burnish.logs import say
 from burnish.models.settings import ModelSettings
 from burnish.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
 from burnish.records import Conversation, content_digest
 from burnish.repair.settings import RepairSettings
+from burnish.run_advice import advise_beside_decision, give_advice
 from burnish.run_folder import RunFolder, file_digest
 
 Stage: TypeAlias = Literal["prepare", "audit", "train", "evaluate", "gate", "repair", "release"]
@@ -173,8 +172,7 @@ class _Run:
 
         say("gate")
         decision = decide(recipe.gate, home)
-        if recipe.advise:
-            self._advise_as_well(dataset, audited, trained)
+        advise_beside_decision(recipe, home, self._folder, dataset, audited, trained)
         if decision.verdict != "PASS" and recipe.repair.ways and self._reaches("repair"):
             return self._mended(decision, self._repair(dataset, audited, trained, decision))
         return self._reported(decision, self._release(decision, home))
@@ -189,7 +187,8 @@ class _Run:
         key = self._next_key("train", self._train_settings(audited))
         done = self._home.is_done("train", key)
         trained = self._home.load("train/train.json", TrainedModel) if done else None
-        advice = self._advise(dataset, audited, trained if trained and trained.writes else None)
+        own = trained if trained and trained.writes else None
+        advice = give_advice(self._recipe, self._home, self._folder, dataset, audited, own)
         return Advised(self._home.path, advice, write_report(self._home))
 
     def mend(self) -> Outcome:
@@ -233,7 +232,11 @@ class _Run:
 
         recipe = self._recipe
         inputs = [_input_digest(s.path, self._folder) for s in (*recipe.data.train, *recipe.data.heldout)]
-        writer = _writer(recipe)
+        writer = None
+        if recipe.data.teacher_writes:
+            from burnish.train.teacher_writing import teacher_writer
+
+            writer = teacher_writer(recipe.data, recipe.train.method, recipe.model, recipe.seed)
         return self._stage(
             "prepare",
             [recipe.data.model_dump(mode="json"), inputs, *([writer.digest] if writer else [])],
@@ -308,41 +311,6 @@ class _Run:
         beside = read_beside(recipe.train, self._folder)
         settings = [recipe.train.model_dump(mode="json"), recipe.model.model_dump(mode="json"), audited.quarantined]
         return [*settings, *([beside] if beside else [])]
-
-    def _advise(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel | None) -> Advice:
-        """Keeps its own account of what is measured, so that nothing that builds on other stages is touched."""
-        from burnish.advise.bench import Finished
-        from burnish.advise.job import Job
-        from burnish.advise.stage import advise
-        from burnish.models.builtin import cache_folder
-
-        recipe = self._recipe
-        if recipe.evaluate.task is None:
-            raise RecipeError(
-                "evaluate.task: null, but advice is measured on the task; nothing was advised",
-                hint="give the task a metric: evaluate.task.metric",
-            )
-        say("advise")
-        job = Job(
-            recipe.advise or AdviseSettings(), recipe.model, recipe.train, recipe.evaluate.task, recipe.seed,
-            self._folder, cache_folder().parent,
-        )  # fmt: skip
-        finished = Finished(trained, self._decision_on(trained)) if trained else None
-        return advise(job, dataset, audited.quarantined, self._home, finished)
-
-    def _advise_as_well(self, dataset: Dataset, audited: AuditReport, trained: TrainedModel) -> None:
-        """Advice beside a decision: where it can't be had the run goes on, since nothing builds on it."""
-        try:
-            self._advise(dataset, audited, trained)
-        except BurnishError as error:
-            warn(f"no advice: {error.message}")
-
-    def _decision_on(self, trained: TrainedModel) -> Decision | None:
-        """The gate's decision on these weights, if it has made one."""
-        if not (self._home.path / "gate/decision.json").is_file():
-            return None
-        decision = self._home.load("gate/decision.json", Decision)
-        return decision if trained.digest in decision.digests.values() else None
 
     def _evaluate(self, dataset: Dataset, trained: TrainedModel) -> Evaluation:
         from burnish.evaluate.stage import evaluate
@@ -433,20 +401,6 @@ class _Run:
 
         report = write_report(repaired or self._home)
         return Outcome(self._home.path, decision, released, report, repaired.path if repaired else None)
-
-
-def _writer(recipe: Recipe) -> Writer | None:
-    """The teacher, where a source's replies are its to write."""
-    if not any(source.replies == "teacher" for source in recipe.data.train):
-        return None
-    from burnish.data.local_writer import LocalWriter
-    from burnish.data.served_writer import ServedWriter
-    from burnish.train.teaching import teacher_of
-
-    teacher = teacher_of(recipe.train.method, recipe.model)
-    if isinstance(teacher, ModelSettings):
-        return LocalWriter(teacher, recipe.data.writing, recipe.seed)
-    return ServedWriter(teacher, recipe.data.writing) if teacher else None
 
 
 def _input_digest(path: str, folder: Path) -> str:

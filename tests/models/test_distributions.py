@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from burnish.models import distributions
 from burnish.models.adapters.lora import LoRA, LoRASettings
@@ -58,6 +60,35 @@ def test_it_equals_the_models_own_pass(
     for name, weight in module.named_parameters():
         if weight.grad is not None:
             torch.testing.assert_close(got[name], weight.grad, rtol=1e-4, atol=1e-5)
+
+
+class Matrices(TorchDispatchMode):
+    """Counts new tensors of a shape."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shape, self.count = shape, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        fresh = isinstance(result, torch.Tensor) and result.shape == self.shape and not func.is_view
+        self.count += fresh and not func._schema.is_mutable
+        return result
+
+
+def test_what_a_head_learns_is_added_up_in_one_place(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(ModelSettings(name=str(tiny_model_folder), device="cpu")).model
+    packed = lay_out(GROUPS)
+    beside = {"factor": torch.ones(len(packed.targets_T))}
+    counts = []
+    for chunk in (10**9, 1):
+        monkeypatch.setattr(distributions, "_CHUNK_VALUES", chunk)
+        scored = scored_distributions(model, packed, entropies, beside)
+        assert scored.read_T is not None
+        with Matrices(model.get_output_embeddings().weight.shape) as matrices:
+            (scored.read_T.sum() + scored.logprobs_T.sum()).backward()  # type: ignore[no-untyped-call]
+        counts.append(matrices.count)
+    assert counts[0] == counts[1] > 0
 
 
 def test_reading_alone_keeps_no_more_than_it_is_told_to(tiny_model_folder: Path) -> None:

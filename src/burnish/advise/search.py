@@ -55,10 +55,10 @@ class SentenceIndex:
     def __init__(self, texts: Sequence[str], encoder: str) -> None:
         try:
             from sentence_transformers import SentenceTransformer
-        except ImportError:
+        except ImportError as error:  # the package itself, or one that it needs
             raise EvaluationError(
-                f"selection by the sentence encoder {encoder}: the package sentence-transformers isn't installed; "
-                "nothing was asked",
+                f"selection by the sentence encoder {encoder}: the package sentence-transformers can't be imported "
+                f"({error}); nothing was asked",
                 hint="pip install 'burnish[embeddings]', or select by bm25",
             ) from None
         self._encoder = SentenceTransformer(encoder)

@@ -89,3 +89,8 @@ class DataSettings(Settings):
     heldout_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     on_bad_row: Literal["stop", "skip"] = "stop"
     writing: WritingSettings = WritingSettings()
+
+    @property
+    def teacher_writes(self) -> bool:
+        """Whether a source's replies are the teacher's to write."""
+        return any(source.replies == "teacher" for source in self.train)

@@ -173,7 +173,7 @@ def _nothing_to_train(settings: DataSettings, faults: Faults) -> DataError:
     if faults.total:
         source, fault = faults.first[0]
         why = f"all {faults.total:,} rows have faults, the first: {source}: {fault.message}"
-    elif any(source.replies == "teacher" for source in settings.train):
+    elif settings.teacher_writes:
         why = "the teacher wrote no reply that is whole, or all rows fell on the held-out side"
     else:
         why = f"all rows fell on the held-out side (heldout_fraction {settings.heldout_fraction})"

@@ -63,8 +63,12 @@ def head_logprobs(model_parts: Parts, hidden_TD: torch.Tensor, targets_T: torch.
 
 def final_logits(model_parts: Parts, hidden_ND: torch.Tensor) -> torch.Tensor:
     """Final logits of the token after each hidden state, (N, V) fp32; gradients flow to hidden states and head."""
-    shape = _Shape(model_parts.logit_scale, model_parts.softcap)
-    return shape.finish(model_parts.head(hidden_ND))
+    return finished(model_parts, model_parts.head(hidden_ND))
+
+
+def finished(model_parts: Parts, raw_NV: torch.Tensor) -> torch.Tensor:
+    """Final logits, fp32, of what the head gives; may overwrite it."""
+    return _Shape(model_parts.logit_scale, model_parts.softcap).finish(raw_NV)
 
 
 def next_logits(model_parts: Parts) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from burnish.artefacts import Dataset, ModelIdentity, TrainedModel
-from burnish.errors import DataError, ModelError, TrainError
+from burnish.errors import DataError, ModelError, RecipeError, TrainError
 from burnish.models.load import identify
 from burnish.models.settings import ModelSettings
+from burnish.recipe import parse_recipe
 from burnish.records import Conversation, Message, Record, Source
 from burnish.run_folder import RunFolder
 from burnish.train.metrics_log import read_metrics
@@ -164,6 +165,25 @@ def test_a_missing_teacher_is_refused(run: RunFolder, tiny_model_folder: Path) -
 
 
 SERVED = {"kind": "endpoint", "url": "https://somebody:word@teachers.example/v1", "model": "large"}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "faults"),
+    [
+        ("{name: here, lyers: 3}", ["train.method.teacher.lyers: unknown setting; did you mean 'layers'?"]),
+        (
+            "{kind: endpoint, url: 'https://host/v1', model: large, concurency: 3}",
+            ["train.method.teacher.concurency: unknown setting; did you mean 'concurrency'?"],
+        ),
+        ("{url: 'https://host/v1', model: large}", ["train.method.teacher.kind: missing, but required"]),
+        ("3", ["train.method.teacher: got 3; input should be a valid dictionary or instance of ModelSettings"]),
+    ],
+)
+def test_faults_are_told_of_the_kind_of_teacher_that_was_meant(teacher: str, faults: list[str]) -> None:
+    method = f"{{kind: distill, teacher: {teacher}}}"
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(f"name: student\nmodel: here\ndata: {{train: rows.jsonl}}\ntrain: {{method: {method}}}")
+    assert caught.value.message.splitlines()[:-1] == [f"recipe:4: {fault}" for fault in faults]
 
 
 def test_a_teacher_behind_a_server_only_writes_and_nobody_knows_its_weights(

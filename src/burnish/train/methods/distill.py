@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, ValidationError, model_validator
 
-from burnish.catalogue import DistillationSettings, build
+from burnish.catalogue import DistillationSettings, PluginSettingsError, build
 from burnish.models.chat_template import Encoded, Encoder
 from burnish.models.endpoint import ServerSettings
 from burnish.models.groups import PromptGroup
@@ -20,7 +20,7 @@ from burnish.models.load import identify
 from burnish.models.logprobs import ScoredGroups
 from burnish.models.settings import ModelSettings
 from burnish.records import Record
-from burnish.settings import PluginSettings
+from burnish.settings import PluginSettings, Settings
 from burnish.train.distillation.logits import Logits
 from burnish.train.engine import Engine
 from burnish.train.method import Batch, Loss, Method, Role, Writes
@@ -36,6 +36,18 @@ class ServedTeacherSettings(ServerSettings):
     max_tokens: Literal[0] = 0
 
 
+def _teacher_meant(raw: object) -> object:
+    """Settings of the kind that is meant, so that none but its faults are told."""
+    if raw is None or isinstance(raw, Settings):
+        return raw
+    served = isinstance(raw, dict) and ("kind" in raw or "url" in raw)
+    model: type[Settings] = ServedTeacherSettings if served else ModelSettings
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise PluginSettingsError(error, model) from error
+
+
 class DistillSettings(PluginSettings):
     """`teacher` is a model as `model` names one, or one behind a server (`kind: endpoint`); left out, it is the
     recipe's `model` with all of its layers, whose `layers` say how many the student has. `by` is how it teaches:
@@ -43,7 +55,7 @@ class DistillSettings(PluginSettings):
     rows' tokens) or "on_policy" (at what the student writes)."""
 
     kind: Literal["distill"] = "distill"
-    teacher: ServedTeacherSettings | ModelSettings | None = None
+    teacher: Annotated[ServedTeacherSettings | ModelSettings | None, BeforeValidator(_teacher_meant)] = None
     by: DistillationSettings = "sequence"  # type: ignore[assignment]  # a name is made into settings by its validator
 
     @model_validator(mode="after")
