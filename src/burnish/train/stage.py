@@ -31,6 +31,7 @@ from burnish.models.seats import VALUE, value_head
 from burnish.models.settings import ModelSettings
 from burnish.records import Record, content_digest
 from burnish.run_folder import RunFolder
+from burnish.statistics.reply_length import longer_is_chosen
 from burnish.train.batches import DataOrder, Rows, step_seed
 from burnish.train.encode_file import encode_file
 from burnish.train.encoded_cache import EncodedCache
@@ -45,7 +46,7 @@ from burnish.train.methods.distill import Distill
 from burnish.train.metrics_log import metrics_log
 from burnish.train.optimiser import make_optimiser, trained_weights
 from burnish.train.resume import Checkpoints, Progress
-from burnish.train.reward_report import longer_is_chosen, reward_report
+from burnish.train.reward_report import reward_report
 from burnish.train.sampling import SamplingMethod
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
 from burnish.train.teaching import TEACHER, load_teacher, teacher_identity
@@ -341,7 +342,8 @@ def _report_on_scores(work: Work, run: RunFolder) -> None:
         warn("there are no held-out pairs, so the reward model's accuracy isn't known")
         return
     scores_C = work.engine.scores(pairs, lambda module, packed: completion_scores(module, head, packed))
-    longer = longer_is_chosen(work.rows[row] for row in range(len(work.rows)))
+    trained = (work.rows[row].completions for row in range(len(work.rows)))
+    longer = longer_is_chosen((len(chosen.tokens), len(rejected.tokens)) for chosen, rejected in trained)
     report = reward_report(pairs, scores_C, longer)
     run.save(REWARD_MODEL, report)
     low, high = report.accuracy.interval or (0.0, 1.0)
