@@ -60,7 +60,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
                 loss_type="dapo",
                 max_steps=job["steps"],
                 learning_rate=recipe.learning_rate,
-                lr_scheduler_type="constant",
+                lr_scheduler_type=recipe.schedule.kind,
                 weight_decay=recipe.optimiser.weight_decay,
                 logging_steps=1,
                 save_strategy="no",
