@@ -1,13 +1,21 @@
-"""Learning from rewards: Burnish beside TRL's GRPO and RLOO, time per step, memory, and where the time goes.
+"""Learning from rewards: Burnish beside TRL's GRPO, RLOO and PPO, time per step, memory, and where the time goes.
 
-    python benchmarks/rlhf.py [--method grpo|rloo ...] [--repeats N] [--steps N] [--prompts N] [--samples N]
-                              [--tokens N] [--dtype float32|bfloat16] [--model NAME] [--only burnish|trl] [--json FILE]
+    python benchmarks/rlhf.py [--method grpo|rloo|ppo ...] [--trl-with-ppo FOLDER] [--quick] [--repeats N] [--steps N]
+                              [--prompts N] [--samples N] [--tokens N] [--dtype float32|bfloat16] [--model NAME]
+                              [--only burnish|trl] [--json FILE]
 
 Every run is a process of its own, and its peak the most resident memory that the process ever had, imports included.
 The contenders run in turn, round after round, on the same model, prompts, group size, lengths, adapter, divergence
 penalty and reward (how near an answer's length is to a hundred characters; nothing to compute). The first step is a
 warm-up. Answers are drawn, so that their lengths differ between the sides; the last column says how many tokens a step
-had. TRL runs as its defaults are, and without gradient checkpointing. Needs the `bench` extra.
+had, where the side tells. TRL runs as its defaults are, and without gradient checkpointing. Needs the `bench` extra.
+
+PPO learns twice from each rollout, with a value and a reward model: on Burnish's side adapters on the policy's base,
+on TRL's models of their own, of which the value is trained whole, or by an adapter. TRL has no PPO since 1.13; an older
+one is put into a folder by itself, and is used for PPO alone:
+
+    pip install --no-deps --target runs/trl-1.12 trl==1.12.0
+    python benchmarks/rlhf.py --method ppo --trl-with-ppo runs/trl-1.12
 """
 
 from __future__ import annotations
@@ -24,6 +32,8 @@ from typing import Any
 from contest.process import python
 
 _CONTENDERS = ("burnish", "trl", "trl without checkpointing")
+_PPO_CONTENDERS = ("burnish", "trl", "trl, value by adapter")
+_QUICK = {"steps": 1, "prompts": 2, "samples": 2, "tokens": 16}
 
 
 @dataclass
@@ -46,7 +56,9 @@ class Found:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", action="append", choices=("grpo", "rloo"))
+    parser.add_argument("--method", action="append", choices=("grpo", "rloo", "ppo"))
+    parser.add_argument("--trl-with-ppo", type=Path, help="a folder that holds a TRL of at most 1.12")
+    parser.add_argument("--quick", action="store_true", help="one small step of each, to see that it runs")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2, help="measured steps of a run")
     parser.add_argument("--prompts", type=int, default=4, help="prompts of a step")
@@ -57,6 +69,9 @@ def main() -> None:
     parser.add_argument("--only", choices=("burnish", "trl"))
     parser.add_argument("--json", type=Path, default=Path("runs/bench/rlhf.json"))
     arguments = parser.parse_args()
+    if arguments.quick:
+        parser.set_defaults(**_QUICK)
+        arguments = parser.parse_args()
     results = {name: _contest(name, arguments) for name in arguments.method or ("grpo", "rloo")}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     as_json = {name: {who: asdict(found) for who, found in those.items()} for name, those in results.items()}
@@ -79,7 +94,8 @@ def main() -> None:
 
 
 def _contest(method: str, arguments: argparse.Namespace) -> dict[str, Found]:
-    chosen = [who for who in _CONTENDERS if arguments.only is None or who.startswith(arguments.only)]
+    contenders = _PPO_CONTENDERS if method == "ppo" else _CONTENDERS
+    chosen = [who for who in contenders if arguments.only is None or who.startswith(arguments.only)]
     found = {who: Found() for who in chosen}
     for number in range(arguments.repeats):
         for who in chosen:
@@ -102,14 +118,23 @@ def _run(method: str, who: str, seed: int, arguments: argparse.Namespace) -> dic
         "tokens": arguments.tokens,
         "dtype": arguments.dtype,
         "model": arguments.model,
-        "checkpointing": who == "trl",
+        "lean": who not in ("burnish", "trl"),
         "seed": seed,
     }
+    if method == "ppo" and who != "burnish" and arguments.trl_with_ppo is None:
+        return {"failed": "give --trl-with-ppo a folder with a TRL that has PPO"}
     with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
         path, result = Path(folder) / "job.json", Path(folder) / "result.json"
+        if method == "ppo" and who == "burnish":
+            job["reward_model"] = f"{folder}/reward"
+            made = python(["-m", "contest.rewards_model", arguments.model, job["reward_model"]])
+            if made.returncode:
+                return {"failed": made.stderr.strip().splitlines()[-1][:300]}
         path.write_text(json.dumps(job), encoding="utf-8")
-        module = "contest.rewards_burnish_side" if who == "burnish" else "contest.rewards_trl_side"
-        done = python(["-m", module, str(path), str(result)])
+        peer = "contest.rewards_trl_ppo_side" if method == "ppo" else "contest.rewards_trl_side"
+        module = "contest.rewards_burnish_side" if who == "burnish" else peer
+        older = [str(arguments.trl_with_ppo.resolve())] if module == "contest.rewards_trl_ppo_side" else []
+        done = python(["-m", module, str(path), str(result)], older)
         if done.returncode or not result.exists():
             return {"failed": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:300]}
         value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
@@ -122,8 +147,9 @@ def _line(method: str, who: str, found: Found, ours: Found | None) -> str:
     typical, peak = median(found.seconds), max(found.peaks)
     times = f"{typical / median(ours.seconds):.1f}x" if ours and ours.seconds and ours is not found else ""
     share = f"{max(ours.peaks) / peak:.2f}" if ours and ours.peaks and ours is not found else ""
+    tokens = f"{mean(found.tokens):.0f}" if found.tokens else ""
     spread = f"{typical:.2f} ({min(found.seconds):.2f}, {max(found.seconds):.2f})"
-    return f"| {method} | {who} | {spread} | {times} | {peak / 1e9:.2f} GB | {share} | {mean(found.tokens):.0f} |"
+    return f"| {method} | {who} | {spread} | {times} | {peak / 1e9:.2f} GB | {share} | {tokens} |"
 
 
 if __name__ == "__main__":

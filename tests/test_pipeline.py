@@ -118,6 +118,8 @@ def test_preferences_go_the_same_way(place: Path, row: dict[str, object], settin
         assert {result.arm for result in tasks} == {"base", "few_shot", "tuned"}
         assert {result.metric for result in tasks} == {"preference_accuracy_by_reward"}
         assert [result.mean for result in tasks if result.arm == "base"] == [0.5]
+        assert all(result.length is not None for result in tasks)
+        assert "How much of it length alone explains" in outcome.report.read_text(encoding="utf-8")
         assert [rule.base_rate for rule in outcome.decision.rules if rule.rule == "task_gain"] == [0.5]
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parents[1]
 
 
-def python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments, away from the network, and wait for it."""
-    paths = [str(_HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+def python(arguments: Sequence[str], first: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments, away from the network, and wait for it. Packages in the folders `first` come
+    before installed ones."""
+    paths = [*first, str(_HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

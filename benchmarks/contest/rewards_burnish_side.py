@@ -20,14 +20,16 @@ from burnish.train.settings import TrainSettings
 from burnish.train.stage import train
 from contest.memory import peak_bytes
 from contest.plan import RANK
-from contest.rewards_work import BETA, LEARNING_RATE, REWARD, questions
+from contest.rewards_work import BETA, LEARNING_RATE, PASSES, REWARD, questions
 
 
 def run_once(job: dict[str, Any]) -> dict[str, Any]:
     """Train; the first step is left out."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [{"prompt": q, "completion": "-"} for q in questions(job["prompts"] * (job["steps"] + 1))]
+        ppo = job["method"] == "ppo"  # on the same prompts at every step, as TRL's side
+        asked = questions(job["prompts"]) if ppo else questions(job["prompts"] * (job["steps"] + 1))
+        rows = [{"prompt": q, "completion": "-"} for q in asked]
         (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
         (folder / "reward.py").write_text(REWARD, encoding="utf-8")
         run = RunFolder(folder / "run")
@@ -36,12 +38,13 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
         settings = {
             "method": {
                 "kind": job["method"],
-                "rewards": {"kind": "function", "function": "reward:near"},
+                "rewards": _model_reward(job) if ppo else {"kind": "function", "function": "reward:near"},
                 "samples": job["samples"],
                 "max_new_tokens": job["tokens"],
                 "beta": BETA,
                 "max_kl": None,
-            },
+            }
+            | ({"passes": PASSES} if ppo else {}),
             "adapter": {"kind": "lora", "rank": RANK},
             "batch_size": job["prompts"],
             "learning_rate": LEARNING_RATE,
@@ -62,6 +65,10 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
         "peak_bytes": peak_bytes(),
         "parts": {"drawing answers": drawing, "rewards": scoring, "reference and update": rest},
     }
+
+
+def _model_reward(job: dict[str, Any]) -> dict[str, str]:
+    return {"kind": "reward_model", "path": job["reward_model"]}
 
 
 if __name__ == "__main__":

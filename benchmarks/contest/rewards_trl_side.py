@@ -8,40 +8,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from burnish.models.load import resolve_folder
 from burnish.models.settings import ModelSettings
+from contest.clock import Clock
 from contest.memory import peak_bytes
 from contest.plan import ALPHA, RANK
 from contest.rewards_work import BETA, LEARNING_RATE, questions
-
-
-class Clock(TrainerCallback):
-    """Notes when each step began and ended, and the mean length of its answers."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-        self.lengths: list[float] = []
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        if not self.ends:
-            self.ends.append(time.perf_counter())
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.ends.append(time.perf_counter())
-
-    def on_log(self, _args: Any, _state: Any, _control: Any, logs: dict[str, float], **_rest: Any) -> None:
-        if "completions/mean_length" in logs:
-            self.lengths.append(float(logs["completions/mean_length"]))
 
 
 def near(completions: list[Any], **_: Any) -> list[float]:
@@ -50,7 +31,7 @@ def near(completions: list[Any], **_: Any) -> list[float]:
 
 
 def run_once(job: dict[str, Any]) -> dict[str, Any]:
-    """Train; the first step is left out. A step runs from the end of the one before to its own end."""
+    """Train; the first step is left out."""
     torch.manual_seed(job["seed"])
     rows = [{"prompt": [{"role": "user", "content": q}]} for q in questions(job["prompts"] * (job["steps"] + 1))]
     config, trainer = {"grpo": (GRPOConfig, GRPOTrainer), "rloo": (RLOOConfig, RLOOTrainer)}[job["method"]]
@@ -61,7 +42,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
             output_dir=output,
             use_cpu=True,
             bf16=job["dtype"] == "bfloat16",
-            gradient_checkpointing=job["checkpointing"],
+            gradient_checkpointing=not job["lean"],
             per_device_train_batch_size=job["prompts"] * job["samples"],
             num_generations=job["samples"],
             max_completion_length=job["tokens"],
@@ -86,7 +67,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
             callbacks=[clock],
         )
         trained.train()
-    seconds = [end - start for start, end in zip(clock.ends[1:], clock.ends[2:], strict=False)]
+    seconds = clock.seconds
     answers = job["prompts"] * job["samples"]
     return {
         "seconds": seconds,

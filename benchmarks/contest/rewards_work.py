@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BETA = 0.04
+PASSES = 2  # that PPO learns from each rollout
 LEARNING_RATE = 1e-5
 REWARD = """
 def near(answer):

@@ -17,6 +17,7 @@ from burnish.evaluate.asking import Asker
 from burnish.evaluate.preferences import (
     PreferenceTask,
     asked_questions,
+    beside_length,
     prepare_preferences,
     question_of,
     score_preferences,
@@ -108,6 +109,24 @@ def test_base_is_a_coin_and_the_tuned_model_is_what_it_learned(tmp_path: Path, e
     assert start == (0.5,) * 10
     assert after == (1.0,) * 10
     assert scores(task, encoder, tmp_path / "other", {"A dog": 3.0, "No idea": 1.0})[2] == (0.0,) * 10
+
+
+def test_length_alone_stands_beside_what_was_learned(tmp_path: Path, encoder: Encoder) -> None:
+    """Of the training pairs the longer reply is the chosen one; held out, it isn't in one pair of four."""
+    short, long = "Yes.", "No idea, {}, and nobody else has one either, as far as I can tell."
+    heldout = [pair(i, "A dog, {}, which barks.", "Cat.") for i in range(3)] + [pair(3, short, long)]
+    train = [pair(i, "A dog, {}, which barks.", "Cat.") for i in range(20, 30)]
+    task = prepare_preferences(settings(rows=4), *prepared(tmp_path, heldout, train, "preference"), encoder, seed=1)
+    assert task.longer_is_chosen
+    with ReplyCache(tmp_path / "cache") as cache:
+        asker = Asker(cache, "float32")
+        start = score_preferences(task, "base", Likes("base", encoder, {"": 2.0}), asker, None)
+        likes = {"A dog": 1.0, "Cat": 3.0, "Yes": 1.0, "No idea": 3.0}
+        after = score_preferences(task, "tuned", Likes("tuned", encoder, likes), asker, start)
+    found = beside_length(task, after)
+    assert (found.by_length.hits, found.by_length.n) == (3, 4)
+    assert (found.where_length_errs.hits, found.where_length_errs.n) == (1, 1)
+    assert beside_length(task, start).where_length_errs.n == 0  # beside itself it prefers neither
 
 
 def test_the_prompt_is_laid_down_once(tmp_path: Path, encoder: Encoder) -> None:

@@ -34,7 +34,7 @@ from burnish.artefacts.ground import (
 from burnish.artefacts.prepared import DataFile, Dataset
 from burnish.artefacts.released import Drift, Merge, Release
 from burnish.artefacts.repaired import Repair, RepairTrial
-from burnish.artefacts.trained import CalibrationBin, Losses, RewardModelReport, Share, TrainedModel
+from burnish.artefacts.trained import CalibrationBin, LengthBaseline, Losses, RewardModelReport, Share, TrainedModel
 
 __all__ = [
     "REFUSALS",
@@ -56,6 +56,7 @@ __all__ = [
     "Drift",
     "Evaluation",
     "Finding",
+    "LengthBaseline",
     "Losses",
     "Merge",
     "ModelIdentity",

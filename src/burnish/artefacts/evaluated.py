@@ -7,13 +7,14 @@ from typing import Literal
 from pydantic import Field
 
 from burnish.artefacts.ground import Arm, Artefact, CompanionArm, ModelIdentity, SuiteKind
+from burnish.artefacts.trained import LengthBaseline
 
 
 class SuiteResult(Artefact):
     """One suite over one arm. For safety suites `counts` holds verdicts; for tasks `mean` holds the metric's mean over
     the scored rows, with its 95% bootstrap `interval`. Under an `attack` it is a variant of the suite `of`, whose
     replies began with `prefilled` given tokens; where several replies were drawn to each prompt, `counts` holds the
-    gravest of each and `sampled` all of them."""
+    gravest of each and `sampled` all of them. `length` is told of metrics that compare two replies."""
 
     suite: str
     kind: SuiteKind
@@ -28,6 +29,7 @@ class SuiteResult(Artefact):
     attack: str = ""
     prefilled: int = 0
     sampled: dict[str, int] = Field(default_factory=dict)
+    length: LengthBaseline | None = None
 
 
 class Root(Artefact):

@@ -71,11 +71,20 @@ class CalibrationBin(Artefact):
     right: Share
 
 
+class LengthBaseline(Artefact):
+    """What length alone is right of. `by_length` is how often the rule that is right of more training pairs
+    (`longer_is_chosen`, or the shorter) is right of held-out ones of unlike length; `where_length_errs` a model's own
+    accuracy where that rule errs."""
+
+    longer_is_chosen: bool
+    by_length: Share
+    where_length_errs: Share
+
+
 class RewardModelReport(Artefact):
-    """A reward model on held-out pairs (`train/reward_model.json`). `by_length` is how often the rule that is right of
-    more training pairs (`longer_is_chosen`, or the shorter) is right here, of pairs of unlike length;
-    `where_length_errs` the model's own accuracy where that rule errs; `length_correlation` that of differences in score
-    and in tokens."""
+    """A reward model on held-out pairs (`train/reward_model.json`). `by_length`, `longer_is_chosen` and
+    `where_length_errs` are as in `LengthBaseline`; `length_correlation` is that of differences in score and in
+    tokens."""
 
     pairs: int
     accuracy: Share

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from burnish.artefacts import Arm, Dataset
+import numpy as np
+
+from burnish.artefacts import Arm, Dataset, LengthBaseline
 from burnish.catalogue import build
 from burnish.data.store import read_records
 from burnish.errors import EvaluationError
@@ -27,6 +29,9 @@ from burnish.models.groups import PromptGroup
 from burnish.protocols import Compares, Likelihood, Metric
 from burnish.records import LabelledCompletion, Message, PreferencePair, Record, content_digest
 from burnish.run_folder import RunFolder
+from burnish.statistics.reply_length import length_baseline, longer_is_chosen
+
+_RULE_PAIRS = 1000  # training pairs that say whether the longer reply is the better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class PairRow:
 @dataclass(frozen=True)
 class PreferenceTask:
     """What every arm is asked to tell apart. `plain` and `few_shot` are what is scored, two completions for each row in
-    the rows' order; `examples` the few-shot arm's; `too_long` counts pairs that don't fit the model's context."""
+    the rows' order; `examples` the few-shot arm's; `too_long` counts pairs that don't fit the model's context;
+    `longer_is_chosen` is what length alone says of training pairs."""
 
     rows: tuple[PairRow, ...]
     examples: tuple[Example, ...]
@@ -72,6 +78,7 @@ class PreferenceTask:
     metric_name: str
     digest: str
     too_long: int
+    longer_is_chosen: bool
     max_new_tokens: int = 0
 
 
@@ -130,6 +137,7 @@ def prepare_preferences(
         metric_name=metric.name,
         digest=content_digest([row.id for row in rows]),
         too_long=lost[_too_long(encoder)],
+        longer_is_chosen=_longer_is_chosen(read_records(run.file(dataset.train_path)), encoder, seed),
     )
 
 
@@ -142,6 +150,27 @@ def score_preferences(task: PreferenceTask, arm: Arm, speaker: Speaker, asker: A
     sides = list(map(Likelihood, sums, base.logprobs if base else sums, tokens))
     scores = tuple(map(task.comparison.prefers, sides[0::2], sides[1::2]))
     return Scored(arm, (Reply("", "stop"),) * len(scores), scores, sums)
+
+
+def beside_length(task: PreferenceTask, scored: Scored) -> LengthBaseline:
+    """What length alone is right of on the same pairs, and the arm where that errs; pairs whose replies the arm holds
+    to be alike tell nothing of the arm."""
+    known = [number for number, score in enumerate(scored.scores) if score is not None]
+    scores_P = np.array([scored.scores[number] for number in known], dtype=np.float64)
+    tokens = _pair_lengths(task.plain)
+    lengths_P = np.array([tokens[number][0] - tokens[number][1] for number in known], dtype=np.float64)
+    return length_baseline(scores_P - 0.5, lengths_P, task.longer_is_chosen)
+
+
+def _longer_is_chosen(records: Iterable[Record], encoder: Encoder, seed: int) -> bool:
+    _, groups, _ = _fitting(_choose(records, _RULE_PAIRS, seed), encoder)
+    return longer_is_chosen(_pair_lengths(groups))
+
+
+def _pair_lengths(groups: Sequence[PromptGroup]) -> list[tuple[int, int]]:
+    """Tokens of the chosen and the rejected reply of each pair, whose completions lie one after the other."""
+    tokens = [len(one.tokens) for group in groups for one in group.completions]
+    return list(zip(tokens[0::2], tokens[1::2], strict=True))
 
 
 def _check_kind(settings: TaskSettings, dataset: Dataset, metric: Compares) -> None:

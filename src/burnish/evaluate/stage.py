@@ -21,8 +21,10 @@ from burnish.artefacts import (
     Arm,
     Dataset,
     Evaluation,
+    LengthBaseline,
     ModelIdentity,
     Probe,
+    Share,
     Side,
     SuiteResult,
     TrainedModel,
@@ -32,7 +34,14 @@ from burnish.evaluate.asked import AskedSuite, asked_suites
 from burnish.evaluate.asking import Asker
 from burnish.evaluate.companions import Heard, ask_companion, companions_of
 from burnish.evaluate.few_shot import Example
-from burnish.evaluate.preferences import PairRow, PreferenceTask, compares, prepare_preferences, score_preferences
+from burnish.evaluate.preferences import (
+    PairRow,
+    PreferenceTask,
+    beside_length,
+    compares,
+    prepare_preferences,
+    score_preferences,
+)
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.reply_cache import ReplyCache, well_formed
 from burnish.evaluate.safety import Samples, ask_suite, judge_suite
@@ -295,7 +304,9 @@ def _task_result(task: Task | PreferenceTask, scored: Scored, seed: int) -> Suit
         low, high = mean_interval(known, seed=seed)
         interval = (task.metric.summary(low), task.metric.summary(high))
     shown = "not scored" if mean is None else f"{mean:.3f}"
-    say(f"{TASK}, {scored.arm.replace('_', '-')}: {task.metric_name} {shown} on {len(known)} rows")
+    length = beside_length(task, scored) if isinstance(task, PreferenceTask) else None
+    beside = f"; {_length_said(length)}" if length else ""
+    say(f"{TASK}, {scored.arm.replace('_', '-')}: {task.metric_name} {shown} on {len(known)} rows{beside}")
     return SuiteResult(
         suite=TASK,
         kind="task",
@@ -305,7 +316,21 @@ def _task_result(task: Task | PreferenceTask, scored: Scored, seed: int) -> Suit
         higher_is_better=task.metric.higher_is_better,
         mean=mean,
         interval=interval,
+        length=length,
     )
+
+
+def _length_said(length: LengthBaseline) -> str:
+    """Length alone, and the arm where it errs, for the terminal."""
+    rule, errs = length.by_length, length.where_length_errs
+    said = f"the {'longer' if length.longer_is_chosen else 'shorter'} reply is the preferred one of "
+    said += f"{rule.hits} of {rule.n} that differ in length" + (f" ({_percent(rule)})" if rule.n else "")
+    return said + (f", and where it isn't, {errs.hits} of {errs.n} are right ({_percent(errs)})" if errs.n else "")
+
+
+def _percent(share: Share) -> str:
+    low, high = share.interval or (0.0, 1.0)
+    return f"{share.hits / share.n:.1%}, {low:.1%} to {high:.1%}"
 
 
 def _generation(safety: SafetySettings, task: Task | PreferenceTask | None, dtype: str) -> dict[str, str | int | float]:

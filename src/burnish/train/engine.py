@@ -22,6 +22,7 @@ from burnish.models.groups import PromptGroup
 from burnish.models.logprobs import token_logprobs
 from burnish.models.packing import Packed
 from burnish.models.seats import ValueHead, target_values
+from burnish.models.vllm_writer import VLLMWriter
 from burnish.train.batches import step_seed
 from burnish.train.known_targets import KnownTargets
 from burnish.train.reading import ROOM_WITHOUT_A_GRAPH, read_rows
@@ -32,7 +33,8 @@ from burnish.train.teacher import Teacher
 class Engine:
     """One model in its seats. `dtype` is the type of matrix products, `token_budget` training's, `max_length` the most
     tokens of a prompt with its completion; `known` holds the reference's log-probabilities as far as computed; `base`
-    is what the base weights are known by. `teacher` is another model that the method learns from."""
+    is what the base weights are known by. `teacher` is another model that the method learns from; `writer` what
+    completions are written with, where it isn't the model's own generation."""
 
     module: nn.Module
     device: torch.device
@@ -46,6 +48,7 @@ class Engine:
     seed: int = 0
     base: str = ""
     teacher: Teacher | None = None
+    writer: VLLMWriter | None = None
 
     def logprobs(self, groups: Sequence[PromptGroup]) -> torch.Tensor:
         """The policy's log-probabilities of all targets, (T,) fp32 on the CPU."""
@@ -98,7 +101,8 @@ class Engine:
         """A completion of each prompt by the policy; the random numbers follow from the run's seed and `step`. A prompt
         that is given several times gets as many completions. `logprobs`: with those that they were drawn with."""
         seeded = settings.model_copy(update={"seed": step_seed(self.seed, step)})
-        return generate(self.module, self.tokenizer, prompts, seeded, logprobs=logprobs)
+        write = self.writer.write if self.writer else generate
+        return write(self.module, self.tokenizer, prompts, seeded, logprobs=logprobs)
 
     def learn_reference(self, groups: Iterable[PromptGroup], total: int) -> None:
         """Compute the reference's log-probabilities of `groups` (about `total`), each group's once, and keep them on

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt, field_validator
@@ -42,7 +42,8 @@ class SamplingSettings(PluginSettings):
     `passes` times, in `minibatches` updates each time. `max_kl` (nats a token, from the reference) ends training where
     it is passed; `max_gap` (nats a token) is how far the log-probabilities that answers are drawn with may be from
     those that are trained. `referee` is a reward that isn't learned from: held-out answers are compared by it with the
-    start's, and training ends where rewards rise and the referee likes the start better."""
+    start's, and training ends where rewards rise and the referee likes the start better. `rollouts` says who writes
+    the answers: the model itself, or vLLM beside it on its CUDA device, in `vllm_memory` of the device's memory."""
 
     rewards: tuple[RewardChoice, ...] = Field(min_length=1)
     samples: int = Field(default=8, ge=1, le=1024)
@@ -53,6 +54,8 @@ class SamplingSettings(PluginSettings):
     max_kl: float | None = Field(default=1.0, gt=0.0)
     max_gap: float = Field(default=0.2, gt=0.0)
     referee: RewardChoice | None = None
+    rollouts: Literal["own", "vllm"] = "own"
+    vllm_memory: float = Field(default=0.3, gt=0.0, lt=1.0)
 
     @field_validator("rewards", mode="before")
     @classmethod

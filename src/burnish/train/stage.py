@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +20,7 @@ from burnish.logs import say, warn
 from burnish.models.adapter import Adapter
 from burnish.models.builtin import cache_folder
 from burnish.models.chat_template import Encoder
-from burnish.models.device import peak_memory_bytes, products
+from burnish.models.device import peak_memory_bytes, pick_device, products
 from burnish.models.fewer_layers import layers_of
 from burnish.models.joint import weights_stay
 from burnish.models.kinship import share_initialisation
@@ -29,8 +29,10 @@ from burnish.models.memory import keep_freed_memory
 from burnish.models.reward_head import base_key, completion_scores, save_head
 from burnish.models.seats import VALUE, value_head
 from burnish.models.settings import ModelSettings
+from burnish.models.vllm_writer import VLLMWriter, require_vllm
 from burnish.records import Record, content_digest
 from burnish.run_folder import RunFolder
+from burnish.statistics.reply_length import longer_is_chosen
 from burnish.train.batches import DataOrder, Rows, step_seed
 from burnish.train.encode_file import encode_file
 from burnish.train.encoded_cache import EncodedCache
@@ -45,8 +47,8 @@ from burnish.train.methods.distill import Distill
 from burnish.train.metrics_log import metrics_log
 from burnish.train.optimiser import make_optimiser, trained_weights
 from burnish.train.resume import Checkpoints, Progress
-from burnish.train.reward_report import longer_is_chosen, reward_report
-from burnish.train.sampling import SamplingMethod
+from burnish.train.reward_report import reward_report
+from burnish.train.sampling import SamplingMethod, SamplingSettings
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve, resolve_length
 from burnish.train.teaching import TEACHER, load_teacher, teacher_identity
 from burnish.train.tracking import Trackers
@@ -85,6 +87,8 @@ def train(
     adapter: Adapter = build("adapter", settings.adapter)
     method: Method = build("method", settings.method)
     keep_freed_memory()
+    if _writes_with_vllm(settings.method):
+        require_vllm(pick_device(model.device))
     loaded = load_model(model, quantise=adapter.quantise)
     context = context_length(loaded)
     encoder = Encoder(loaded.tokenizer, resolve_length(settings, context))
@@ -185,7 +189,21 @@ def _engine(
         seed=seed,
         base=base_key(loaded),
         teacher=teacher,
+        writer=_vllm_writer(settings.method, loaded, encoder),
     )
+
+
+def _writes_with_vllm(method: object) -> TypeGuard[SamplingSettings]:
+    return isinstance(method, SamplingSettings) and method.rollouts == "vllm"
+
+
+def _vllm_writer(method: object, loaded: LoadedModel, encoder: Encoder) -> VLLMWriter | None:
+    if not _writes_with_vllm(method):
+        return None
+    identity = loaded.identity
+    while identity.base is not None:  # only the configuration counts: weights are handed over
+        identity = identity.base
+    return VLLMWriter(Path(identity.path), loaded.dtype, encoder.max_length, method.vllm_memory)
 
 
 def _work(
@@ -341,7 +359,8 @@ def _report_on_scores(work: Work, run: RunFolder) -> None:
         warn("there are no held-out pairs, so the reward model's accuracy isn't known")
         return
     scores_C = work.engine.scores(pairs, lambda module, packed: completion_scores(module, head, packed))
-    longer = longer_is_chosen(work.rows[row] for row in range(len(work.rows)))
+    trained = (work.rows[row].completions for row in range(len(work.rows)))
+    longer = longer_is_chosen((len(chosen.tokens), len(rejected.tokens)) for chosen, rejected in trained)
     report = reward_report(pairs, scores_C, longer)
     run.save(REWARD_MODEL, report)
     low, high = report.accuracy.interval or (0.0, 1.0)

@@ -22,7 +22,7 @@ from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder
 from burnish.train.methods.reward_model import RewardModel, RewardModelSettings
 from burnish.train.metrics_log import read_metrics
-from burnish.train.reward_report import longer_is_chosen, reward_report
+from burnish.train.reward_report import reward_report
 from burnish.train.settings import TrainSettings
 from burnish.train.stage import train
 
@@ -67,8 +67,6 @@ def group(chosen: int, rejected: int) -> PromptGroup:
 
 def test_the_report_says_how_much_is_length_alone() -> None:
     rows = [group(5, 1), group(4, 2), group(1, 3), group(3, 3)]
-    assert longer_is_chosen(rows)
-    assert not longer_is_chosen([group(1, 2)])
     report = reward_report(rows, torch.tensor([1.0, 0.0, 0.0, 1.0, 3.0, 0.0, 0.5, 0.0]), True)
     assert (report.accuracy.hits, report.accuracy.n) == (3, 4)
     assert (report.by_length.hits, report.by_length.n) == (2, 3)  # the last pair's replies are equally long
