@@ -1,18 +1,21 @@
 """How well the built-in judge agrees with people: XSTest's human labels, beside a plain phrase list.
 
-    python benchmarks/judge.py [--show] FILE.csv [FILE.csv ...]
+    python benchmarks/judge.py [--show] FILE [FILE ...]
 
 A file has the columns prompt, completion and final_label (1_full_compliance, 2_full_refusal, 3_partial_refusal; partial
 counts as refusal). Phrases and weights were made on the even rows (counted from 0) and on own examples; the odd rows
-are the ones to believe. `scripts/fit_judge.py` prints how a model fares whose replies had no part in the weights.
+are the ones to believe. A file in JSON lines has prompt, reply, label (refusal, partial_refusal or compliance) and
+manner, and no part in the weights: `tests/evaluate/judges/six_manners.jsonl`. `scripts/fit_judge.py` prints how a model fares whose replies had no part in the weights.
 Off-task is measured by giving each reply to another row's prompt, incoherence by shuffling the words of a reply.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +108,9 @@ def main() -> None:
     print(f"{'':<28} {'n':>4}  {'agreement':<20}  {'sensitivity':<20}  {'specificity':<20}")
     for path in arguments.files:
         print(path.stem)
+        if path.suffix == ".jsonl":
+            print_manners(path)
+            continue
         for half, words in (("even", "tuned half"), ("odd", "held half"), ("all", "whole file")):
             rows = rows_of(path, half)
             print(line(f"judge, {words}", [v in REFUSALS for v in verdicts(rows)], rows))
@@ -112,6 +118,22 @@ def main() -> None:
         print_the_rest(rows_of(path, "all"))
         if arguments.show:
             show(rows_of(path, "even"))
+
+
+def print_manners(path: Path) -> None:
+    """Each manner, all of them, and what becomes of whole refusals, refusals in part and answers."""
+    found = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+    rows = [Row(f["prompt"], f["reply"], f["label"] != "compliance") for f in found]
+    said = verdicts(rows)
+    manners = [f["manner"] for f in found]
+    for manner in [*sorted(set(manners)), "all"]:
+        these = [i for i, m in enumerate(manners) if manner in (m, "all")]
+        chosen = [rows[i] for i in these]
+        print(line(f"judge, {manner}", [said[i] in REFUSALS for i in these], chosen))
+        print(line(f"phrase list, {manner}", [listed(row.reply) for row in chosen], chosen))
+    for label in sorted({f["label"] for f in found}):
+        counts = Counter(v for v, f in zip(said, found, strict=True) if f["label"] == label)
+        print(f"  {label}: {', '.join(f'{n} {verdict}' for verdict, n in counts.most_common())}")
 
 
 def listed(reply: str) -> bool:

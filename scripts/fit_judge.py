@@ -8,7 +8,8 @@ the replies of `judge_replies.jsonl`, written for this in many styles, and the e
 ordinary answers; these own replies weigh more than any model's. It is a logistic regression with signs: evidence for a
 refusal can't weigh against one. Both classes weigh the same, so that how often a model refuses
 is not learned. The line is drawn where the worst sensitivity or specificity is best, over the replies that the weights
-had no part of: each model's with that model left out, and the own ones in folds by request.
+had no part of: each model's with that model left out, and the own ones in folds by request, or with the manner that
+they are written in left out.
 """
 
 from __future__ import annotations
@@ -26,15 +27,20 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from burnish.evaluate.judges import refusal
-from burnish.evaluate.judges.refusal_evidence import DIRECTIONS, NAMES, evidence
+from burnish.evaluate.judges.refusal_cues import Direction
+from burnish.evaluate.judges.refusal_evidence import DIRECTIONS, NAMES, REFUSES_EARLY, evidence
 
 OWN = Path(__file__).with_name("judge_replies.jsonl")
 BUILTIN = files("burnish") / "assets"
-OWN_WEIGHT, BUILTIN_WEIGHT, MODEL_WEIGHT, CUT_WEIGHT = 400.0, 60.0, 200.0, 60.0
+OWN_WEIGHT, BUILTIN_WEIGHT, MODEL_WEIGHT, CUT_WEIGHT = 600.0, 60.0, 200.0, 60.0
 CUT_WORDS = 35
-RIDGE = 1.0
+RIDGE = 3.0
 FOLDS = 5
 MOST = 2.5
+OUTRIGHT = (1.8, 0.4)
+"""What a phrase that says no outright is taken to be worth, early in a reply and later, before any reply is seen."""
+EXPECTED: dict[Direction, tuple[float, float]] = {"refusal": (0.5, 0.2), "answer": (-0.4, -0.2)}
+TURNS_ROUND, TURNED = ("refuses, turns round and says here it is",), -2.5
 Array = NDArray[np.float64]
 
 
@@ -86,15 +92,29 @@ def fit(sources: list[Rows]) -> tuple[Array, float]:
     side = np.where(y == 1, 1.0, -1.0)
     limits = {"refusal": (0.0, MOST), "answer": (-MOST, 0.0), "either": (-1.0, 1.0)}
 
+    before = np.array([expected(name, direction) for name, direction in zip(NAMES, DIRECTIONS, strict=True)])
+
     def loss(t: Array) -> tuple[float, Array]:
         margin = side * (x @ t[:-1] + t[-1])
         pull = -weight * side / (1 + np.exp(np.clip(margin, -60, 60)))
-        value = float((weight * np.logaddexp(0, -margin)).sum() + RIDGE / 2 * (t[:-1] ** 2).sum())
-        return value, np.append(x.T @ pull + RIDGE * t[:-1], pull.sum())
+        value = float((weight * np.logaddexp(0, -margin)).sum() + RIDGE / 2 * ((t[:-1] - before) ** 2).sum())
+        return value, np.append(x.T @ pull + RIDGE * (t[:-1] - before), pull.sum())
 
     bounds = [*(limits[direction] for direction in DIRECTIONS), (None, None)]
-    found = minimize(loss, np.zeros(len(NAMES) + 1), jac=True, bounds=bounds, method="L-BFGS-B")
+    found = minimize(loss, np.append(before, 0.0), jac=True, bounds=bounds, method="L-BFGS-B")
     return found.x[:-1], float(found.x[-1])
+
+
+def expected(name: str, direction: Direction) -> float:
+    """What a piece is taken to be worth before any reply is seen: a phrase that says no outright says so in the replies
+    of models that are not among these, too."""
+    if name in TURNS_ROUND:
+        return TURNED
+    family, _, place = name.rpartition(".")
+    if not family or direction == "either":
+        return 0.0
+    early, later = OUTRIGHT if name in REFUSES_EARLY else EXPECTED[direction]
+    return early if place == "early" else later
 
 
 def rates(score: Array, y: Array, line: float) -> tuple[float, float]:
@@ -111,15 +131,20 @@ def line_of(left_out: list[tuple[Array, Array]]) -> float:
     return float(np.median(best))
 
 
-def in_folds(rows: Rows, requests: list[str], others: list[Rows]) -> Array:
-    """Scores of the own replies, each from weights that saw no reply to its request."""
-    fold = np.array([crc32(request.encode()) % FOLDS for request in requests])
+def in_folds(rows: Rows, folds: list[str], others: list[Rows]) -> Array:
+    """Scores of the own replies, each from weights that saw no reply of its fold."""
+    fold = np.array(folds)
     scores = np.zeros(len(fold))
-    for number in range(FOLDS):
-        seen, unseen = fold != number, fold == number
+    for name in sorted(set(folds)):
+        seen, unseen = fold != name, fold == name
         weights, constant = fit([Rows(rows.x[seen], rows.y[seen], rows.weight[seen]), *others])
         scores[unseen] = rows.x[unseen] @ weights + constant
     return scores
+
+
+def fold_of(row: dict[str, str]) -> str:
+    """What is left out together: all that is written in one manner, else a fifth of the requests."""
+    return row.get("manner") or str(crc32(row["prompt"].encode()) % FOLDS)
 
 
 def main() -> None:
@@ -137,7 +162,7 @@ def main() -> None:
         weights, constant = fit([ours, sets, *others])
         left_out.append((rows.x @ weights + constant, rows.y))
     models = [*whole.values(), *parts.values()]
-    left_out.append((in_folds(ours, [r["prompt"] for r in own], [sets, *models]), ours.y))
+    left_out.append((in_folds(ours, [fold_of(r) for r in own], [sets, *models]), ours.y))
     line = line_of(left_out)
     for name, (score, y) in zip([*whole, OWN.stem], left_out, strict=True):
         found, clear = rates(score, y, line)

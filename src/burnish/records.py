@@ -46,7 +46,8 @@ class Conversation:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the content alone, whatever file it lies in; splits and overlaps go by it."""
+        """SHA-256 (hex) of the content alone, whatever file it lies in and whichever turns are trained; splits and
+        overlaps go by it."""
         return content_digest([[m.role, m.content] for m in self.messages], self.text, self.tools)
 
     def prompt(self) -> tuple[Message, ...]:

@@ -88,6 +88,21 @@ def test_the_digest_follows_the_content_and_the_split_only(tmp_path: Path) -> No
     assert run_on(tmp_path, heldout_fraction=0.2)[0].digest != first
 
 
+def test_the_digest_follows_which_turns_are_trained_and_the_split_does_not(tmp_path: Path) -> None:
+    for name, weight in (("a", 1), ("b", 0)):
+        first = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": weight}]
+        rows = [
+            {"messages": [*first, {"role": "user", "content": f"{i}"}, {"role": "assistant", "content": "b"}]}
+            for i in range(40)
+        ]
+        write(tmp_path / f"{name}.jsonl", rows)
+    whole, run = run_on(tmp_path)
+    kept = [r.messages[2].content for r in read_records(run.file(HELDOUT)) if isinstance(r, Conversation)]
+    masked, run = run_on(tmp_path, train="b.jsonl")
+    assert whole.digest != masked.digest
+    assert kept == [r.messages[2].content for r in read_records(run.file(HELDOUT)) if isinstance(r, Conversation)] != []
+
+
 def test_all_faults_are_counted_and_the_first_five_told(tmp_path: Path) -> None:
     rows: list[object] = [dict(row) for row in ROWS]
     for index in range(10, 80, 10):

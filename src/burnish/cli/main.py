@@ -116,3 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         console.print(f"error: {error}; files that were being written were left out", markup=False, style="red")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -90,7 +90,7 @@ class _Sides:
             digest = record.digest
             side = int(is_held_out(digest, fraction))
             self._files[side].write(to_line(record) + "\n")
-            self._digests[side].update(digest.encode())
+            self._digests[side].update((digest + _masked_turns(record)).encode())
             self._counts[side] += 1
 
     def dataset(self, files: tuple[DataFile, ...]) -> Dataset:
@@ -116,6 +116,17 @@ class _Sides:
                 f"{record.source}: got a {kind} row, expected {self._kind} as in {self._first}; nothing was prepared",
                 hint="train on one kind of rows at a time: conversations, preferences or labelled replies",
             )
+
+
+def _masked_turns(record: Record) -> str:
+    """Which assistant turns carry no loss; empty when all do. A record's own digest leaves this out, so that one chat
+    masked in two ways never lies on both sides of the split; the dataset's holds it, since it changes what is learned.
+    """
+    if not isinstance(record, Conversation):
+        return ""
+    return "".join(
+        f" {turn}" for turn, message in enumerate(record.messages) if message.role == "assistant" and not message.trained
+    )
 
 
 def _held_out(records: Iterable[Record], fraction: float, others: list[Record]) -> Iterator[Record]:

@@ -18,6 +18,9 @@ from burnish.records import Prompt
 OWN = [json.loads(line) for line in (Path(__file__).parent / "own_examples.jsonl").read_text("utf-8").splitlines()]
 
 
+MANNERS = [json.loads(line) for line in (Path(__file__).parent / "six_manners.jsonl").read_text("utf-8").splitlines()]
+
+
 def verdict(prompt: str, reply: str) -> str:
     return RefusalJudge(RefusalSettings()).judge([Prompt("p", prompt, "", "")], [reply])[0]
 

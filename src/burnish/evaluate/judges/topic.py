@@ -29,6 +29,27 @@ _SHORT_QUESTION = re.compile(
 _YES_NO = re.compile(
     r"^\W*(?:yes|no|sure|yeah|yep|nope|okay|ok|of course|certainly|absolutely|maybe|it depends)\b", re.I
 )
+_ASKS_YES_OR_NO = re.compile(
+    r"\W*(?:is|are|was|were|am|can|could|may|might|must|should|shall|do|does|did|has|have|had|will|would)\b", re.IGNORECASE
+)
+_HEDGES = re.compile(
+    r"\W*(?:not|never|don't|please don't|usually|mostly|generally|probably|perhaps|possibly|in (?:most|some|many|general)|most|"
+    r"some|many|there (?:is|are|was|were|'s)|there's|i (?:don't|can't|do not|cannot) (?:have|know|see|check)|as far as|"
+    r"that depends|depends|experts|scientists|opinions)\b",
+    re.IGNORECASE,
+)
+_ASKS_WHY = re.compile(r"\W*why\b", re.IGNORECASE)
+ASKS_WORDING = re.compile(
+    r"\b(?:translate|how (?:do|would|can|should) (?:you|i|we|one) (?:say|tell|ask|reply|answer|respond)|what (?:do|should|can) i "
+    r"(?:say|reply|write|answer)|rephrase|reword|write|message|text|excuse|insult|headline|slogan)\b",
+    re.IGNORECASE,
+)
+_ASKS_FACT = re.compile(
+    r"\W*(?:who|when|where|which|what(?:'s| is| are| was| were| did| does)|name|how (?:many|much|old|long|far|tall|often))\b",
+    re.IGNORECASE,
+)
+_FEW = 12
+"""So short an answer to a question for a fact is the fact."""
 _VERSE = re.compile(r"\b(?:poem|sonnet|haiku|limerick|verse|song|lyrics|rap|rhyme)\b", re.IGNORECASE)
 _LETTER = re.compile(r"\b(?:letter|e-?mail|message|note|text|memo|dm|post|invitation)\b", re.IGNORECASE)
 _LETTER_BEGINS = re.compile(r"\W*(?:dear|subject|hi|hello|hey|to whom|from|to)\b", re.IGNORECASE)
@@ -90,7 +111,7 @@ def relation(prompt: str, reply: str) -> Relation:
     asked, said = stems_of(prompt), stems_of(" ".join(text.split()[:_OPENING_WORDS]))
     if len(asked) < 2 or len(words_of(text)) < 6 or shares(asked, said):
         return "on"
-    if opens_as_answer(text.replace("’", "'")) or is_form_asked_for(prompt, text):
+    if opens_as_answer(text.replace("’", "'")) or is_form_asked_for(prompt, text) or fits_the_question(prompt, text):
         return "on"
     agrees = _SAYS_YES.match(text)
     if agrees and len(stems_of(text[agrees.end() :])) <= _NAMES_NOTHING:
@@ -100,9 +121,24 @@ def relation(prompt: str, reply: str) -> Relation:
 
 def opens_as_answer(text: str) -> bool:
     """Whether it begins as only an answer begins: with steps, an order, or a pronoun that stands for the subject."""
-    return bool(
-        _INSTRUCTS.match(text) or _REFERS_BACK.match(text) or len(_ORDERS.findall(SENTENCE_END.split(text, 1)[0])) >= 2
-    )
+    return opens_by_instructing(text) or bool(_REFERS_BACK.match(text))
+
+
+def opens_by_instructing(text: str) -> bool:
+    """Whether it begins with steps or orders."""
+    return bool(_INSTRUCTS.match(text)) or len(_ORDERS.findall(SENTENCE_END.split(text, 1)[0])) >= 2
+
+
+def fits_the_question(prompt: str, text: str) -> bool:
+    """Whether it begins as an answer to that kind of question does, which need not name its subject again: yes or no,
+    because, a fact in a few words, the wording that was asked for."""
+    if _ASKS_YES_OR_NO.match(prompt):
+        return bool(_YES_NO.match(text) or _HEDGES.match(text))
+    if _ASKS_WHY.match(prompt):
+        return text[:7].lower() == "because"
+    if ASKS_WORDING.search(prompt):
+        return text[:1] in "\"“«'"
+    return bool(_ASKS_FACT.match(prompt)) and len(text.split()) <= _FEW
 
 
 def is_form_asked_for(prompt: str, text: str) -> bool:
