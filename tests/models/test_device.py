@@ -141,7 +141,12 @@ def test_there_is_a_core() -> None:
 
 
 def test_products_follow_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for features, expected in (({"amx_bf16": True}, "bfloat16"), ({"avx512_bf16": True}, "float32"), ({}, "float32")):
+    both = ({"amx_bf16": True, "avx512_bf16": True}, {"amx_bf16": False, "avx512_bf16": True})
+    for features, expected in (
+        *((each, "bfloat16") for each in both),
+        ({"avx512_f": True}, "float32"),
+        ({}, "float32"),
+    ):
         monkeypatch.setattr(devices, "cpu_features", lambda found=features: found)
         assert devices.pick_products("auto", CPU) == expected
         assert devices.pick_products("auto", CUDA) == "float32"

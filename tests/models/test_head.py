@@ -79,7 +79,7 @@ def test_next_logits_are_finished() -> None:
     torch.testing.assert_close(got, whole(parts, hidden, targets), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.skipif(not can_multiply_narrow(64, 32), reason="this processor has no AMX")
+@pytest.mark.skipif(not can_multiply_narrow(64, 32), reason="this processor has no bfloat16 units")
 def test_next_logits_are_whole_sums_where_products_are_rounded() -> None:
     torch.manual_seed(0)
     head, hidden = nn.Linear(32, 64, bias=False), torch.randn(5, 32)

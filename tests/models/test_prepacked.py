@@ -15,7 +15,7 @@ from burnish.models.kernels.narrow import can_multiply_narrow
 from burnish.models.prepacked import Prepacked, can_prepack
 from burnish.models.products import Product, product
 
-pytestmark = pytest.mark.skipif(not can_multiply_narrow(32, 32), reason="this processor has no AMX")
+pytestmark = pytest.mark.skipif(not can_multiply_narrow(32, 32), reason="this processor has no bfloat16 units")
 
 
 def layers(*outputs: int, bias: bool = False, adapters: bool = False) -> list[Any]:

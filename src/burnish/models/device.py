@@ -22,6 +22,7 @@ import torch.distributed
 from burnish.errors import ModelError
 from burnish.models.settings import Dtype, ModelSettings, Products
 
+_BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")  # of processors, as torch names them
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -68,12 +69,14 @@ def pick_products(wanted: Products, device: torch.device) -> Literal["float32", 
     """The precision of float32 weights' matrix products; "auto" is bfloat16 (inputs rounded, sums in float32) on a CPU
     with units for it, else float32.
 
-    On a 2-core Xeon with AMX, 1024x576 by 576x1536 ran at 1,500-1,700 GFLOP/s against 400-430 in float32; processors
-    that only emulate bfloat16 are slower with it. `python benchmarks/engine.py` prints both.
+    On two cores of a Xeon with AMX, 1024x576 by 576x1536 ran at 1,500-1,700 GFLOP/s against 400-430 in float32; on two
+    of an EPYC with AVX512_BF16 2048x576 by 576x3072 at 420 against 180. Processors that only emulate bfloat16 are
+    slower with it. `python benchmarks/engine.py` prints both.
     """
     if wanted != "auto":
         return wanted
-    return "bfloat16" if device.type == "cpu" and cpu_features().get("amx_bf16") else "float32"
+    has_units = any(cpu_features().get(name) for name in _BFLOAT16_UNITS)
+    return "bfloat16" if device.type == "cpu" and has_units else "float32"
 
 
 def arithmetic(settings: ModelSettings) -> str:

@@ -1,4 +1,4 @@
-"""Products of few rows on the matrix unit, against float32 products of the same rounded numbers."""
+"""Products of few rows on the bfloat16 units, against float32 products of the same rounded numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from burnish.models.kernels.narrow import can_multiply_narrow, lay_out, multiply_narrow
 
-pytestmark = pytest.mark.skipif(not can_multiply_narrow(32, 32), reason="this processor has no AMX")
+pytestmark = pytest.mark.skipif(not can_multiply_narrow(32, 32), reason="this processor has no bfloat16 units")
 
 
 def laid_out(weight_OI: torch.Tensor) -> torch.Tensor:

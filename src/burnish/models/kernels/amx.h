@@ -34,12 +34,6 @@ static inline void set_tiles(const uint8_t rows[NUM_TILES], const uint16_t bytes
     }
     _tile_loadconfig(&shape);
 }
-
-/* Thirty-two numbers rounded to bfloat16, to the nearest, ties to even; what is denormal becomes zero. */
-static inline void round_32(const float *from, uint16_t *to) {
-    __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from));
-    _mm512_storeu_si512(to, (__m512i)both);
-}
 #else
 static inline int may_use_tiles(void) { return 0; }
 #endif

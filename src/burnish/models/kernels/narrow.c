@@ -1,5 +1,6 @@
-/* Products of a few rows with weights that were laid out once for the processor's matrix unit (AMX): y = x W^T + bias,
- * x and W in bfloat16, sums in float32, y in either. Reading W from memory is what takes the time.
+/* Products of a few rows with weights that were laid out once for the processor's bfloat16 units, its tiles (AMX) or its
+ * pairwise products (AVX-512): y = x W^T + bias, x and W in bfloat16, sums in float32, y in either. With few rows, reading
+ * W from memory is what takes the time.
  *
  * W (outputs, inputs), both whole numbers of BLOCK, is laid out as blocks of BLOCK outputs, in them steps of BLOCK
  * inputs, in them two tiles of 16 outputs each, in them pairs of inputs: [outputs / 32][inputs / 32][2][16][16][2].
@@ -9,7 +10,9 @@
 #include "bfloat16.h"
 #include "tiles.h"
 
-enum { BLOCK = 32, ROWS_AT_ONCE = 128 };
+enum { BLOCK = 32, ROWS_AT_ONCE = 128, MOST_ROWS = 12 };
+
+#define UNROLL_ROWS _Pragma("GCC unroll 12")
 
 /* From a weight as it is, (outputs, inputs) float32. */
 void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t inputs, int threads) {
@@ -27,7 +30,12 @@ void narrow_lay_out(const float *weight, bfloat16 *w, int64_t outputs, int64_t i
         }
 }
 
-int has_narrow(void) { return may_use_tiles(); }
+int has_narrow(void) { return may_use_tiles() || HAS_PAIRS; }
+
+/* Sums of up to 32 rows and 32 outputs, (BLOCK, BLOCK), of which `count` rows mean something. Where weights follow that
+ * will be wanted next, they are fetched meanwhile. */
+typedef void block_product(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int64_t count, int more,
+                           float *sums);
 
 #ifdef HAS_AMX
 /* Tiles 0 to 3 are sums of two times two tiles, 4 and 5 rows of x, 6 and 7 of W. */
@@ -38,9 +46,10 @@ static void configure(int64_t first, int64_t second) {
     set_tiles(rows, bytes);
 }
 
-/* Sums of up to 32 rows and 32 outputs. */
-static inline void multiply_block(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int both,
-                                  float *sums) {
+static void by_tiles(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int64_t count, int more,
+                     float *sums) {
+    int both = count > TILE_SIDE;
+    (void)more; /* tiles are loaded past the caches, faster than they can be fetched ahead */
     _tile_zero(0);
     _tile_zero(1);
     if (both) {
@@ -66,9 +75,69 @@ static inline void multiply_block(const bfloat16 *x, int64_t ld_x, const bfloat1
         _tile_stored(3, sums + TILE_SIDE * BLOCK + TILE_SIDE, BLOCK * 4);
     }
 }
+#else
+static void configure(int64_t first, int64_t second) { (void)first, (void)second; }
+static block_product *const by_tiles = NULL;
+static inline void _tile_release(void) {}
+#endif
+
+#if HAS_PAIRS
+/* `tall` rows, a constant, whose sums stay in registers; of each step's lines `ahead`, `lines` are fetched. */
+static inline __attribute__((always_inline)) void few_rows(const bfloat16 *x, int64_t ld_x, const bfloat16 *w,
+                                                           int64_t steps, const bfloat16 *ahead, int64_t lines,
+                                                           float *sums, int tall) {
+    __m512 total[MOST_ROWS][2];
+    UNROLL_ROWS for (int r = 0; r < tall; r++) total[r][0] = total[r][1] = _mm512_setzero_ps();
+    for (int64_t s = 0; s < steps; s++, w += BLOCK * BLOCK, ahead += BLOCK * BLOCK, x += BLOCK) {
+        for (int64_t line = 0; line < lines; line++) _mm_prefetch((const char *)(ahead + line * BLOCK), _MM_HINT_T1);
+        for (int pair = 0; pair < TILE_SIDE; pair++) {
+            __m512bh one = (__m512bh)_mm512_loadu_si512(w + pair * BLOCK);
+            __m512bh two = (__m512bh)_mm512_loadu_si512(w + BLOCK * TILE_SIDE + pair * BLOCK);
+            UNROLL_ROWS for (int r = 0; r < tall; r++) {
+                int32_t both;
+                memcpy(&both, x + r * ld_x + 2 * pair, 4);
+                __m512bh factor = (__m512bh)_mm512_set1_epi32(both);
+                total[r][0] = _mm512_dpbf16_ps(total[r][0], factor, one);
+                total[r][1] = _mm512_dpbf16_ps(total[r][1], factor, two);
+            }
+        }
+    }
+    UNROLL_ROWS for (int r = 0; r < tall; r++) {
+        _mm512_storeu_ps(sums + r * BLOCK, total[r][0]);
+        _mm512_storeu_ps(sums + r * BLOCK + TILE_SIDE, total[r][1]);
+    }
+}
+
+static void by_pairs(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int64_t count, int more,
+                     float *sums) {
+    int64_t pieces = (count + MOST_ROWS - 1) / MOST_ROWS, lines = more ? BLOCK / pieces : 0;
+    const bfloat16 *ahead = w + BLOCK * BLOCK * steps;
+    for (int64_t tall; count > 0; count -= tall, pieces--, x += tall * ld_x, sums += tall * BLOCK, ahead += lines * BLOCK) {
+        tall = (count + pieces - 1) / pieces; /* pieces of like size: few sums leave the units idle */
+        switch (tall) {
+            case 12: few_rows(x, ld_x, w, steps, ahead, lines, sums, 12); break;
+            case 11: few_rows(x, ld_x, w, steps, ahead, lines, sums, 11); break;
+            case 10: few_rows(x, ld_x, w, steps, ahead, lines, sums, 10); break;
+            case 9: few_rows(x, ld_x, w, steps, ahead, lines, sums, 9); break;
+            case 8: few_rows(x, ld_x, w, steps, ahead, lines, sums, 8); break;
+            case 7: few_rows(x, ld_x, w, steps, ahead, lines, sums, 7); break;
+            case 6: few_rows(x, ld_x, w, steps, ahead, lines, sums, 6); break;
+            case 5: few_rows(x, ld_x, w, steps, ahead, lines, sums, 5); break;
+            case 4: few_rows(x, ld_x, w, steps, ahead, lines, sums, 4); break;
+            case 3: few_rows(x, ld_x, w, steps, ahead, lines, sums, 3); break;
+            case 2: few_rows(x, ld_x, w, steps, ahead, lines, sums, 2); break;
+            default: few_rows(x, ld_x, w, steps, ahead, lines, sums, 1);
+        }
+    }
+}
+#else
+static block_product *const by_pairs = NULL;
+#endif
 
 static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bias, float *wide, bfloat16 *narrow,
                           int64_t rows, int64_t inputs, int64_t outputs, int64_t ld_x, int threads) {
+    int tiles = may_use_tiles();
+    block_product *multiply_block = tiles ? by_tiles : by_pairs;
     _Pragma("omp parallel num_threads(threads)") {
         float sums[BLOCK * BLOCK] __attribute__((aligned(64)));
         int64_t set = -1;
@@ -76,9 +145,10 @@ static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bia
             _Pragma("omp for schedule(static) nowait") for (int64_t block = 0; block < outputs / BLOCK; block++) for (
                 int64_t row = from; row < least(rows, from + ROWS_AT_ONCE); row += BLOCK) {
                 int64_t count = least(BLOCK, rows - row), first = least(TILE_SIDE, count);
-                if (count != set) configure(first, count - first);
+                if (tiles && count != set) configure(first, count - first);
                 set = count;
-                multiply_block(x + row * ld_x, ld_x, w + block * BLOCK * inputs, inputs / BLOCK, count > first, sums);
+                multiply_block(x + row * ld_x, ld_x, w + block * BLOCK * inputs, inputs / BLOCK, count,
+                               row + BLOCK >= rows && block + 1 < outputs / BLOCK, sums);
                 for (int64_t r = 0; r < count; r++) {
                     float *own = sums + r * BLOCK;
                     int64_t place = (row + r) * outputs + block * BLOCK;
@@ -87,19 +157,12 @@ static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bia
                     if (wide)
                         memcpy(wide + place, own, BLOCK * sizeof(float));
                     else
-                        round_32(own, narrow + place);
+                        round_all(own, narrow + place, BLOCK);
                 }
             }
-        _tile_release();
+        if (tiles) _tile_release();
     }
 }
-#else
-static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bias, float *wide, bfloat16 *narrow,
-                          int64_t rows, int64_t inputs, int64_t outputs, int64_t ld_x, int threads) {
-    (void)x, (void)w, (void)bias, (void)wide, (void)narrow, (void)rows, (void)inputs, (void)outputs, (void)ld_x;
-    (void)threads;
-}
-#endif
 
 /* Rows of x are `ld_x` apart, those of y lie close. */
 void narrow_float32(const bfloat16 *x, const bfloat16 *w, const float *bias, float *y, int64_t rows, int64_t inputs,

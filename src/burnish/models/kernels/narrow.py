@@ -1,7 +1,7 @@
-"""Products of a few rows with weights laid out once for the processor's matrix unit, in bfloat16 with float32 sums.
+"""Products of a few rows with weights laid out once for the processor's units, in bfloat16 with float32 sums.
 
 A plain product lays its weights out anew at each call, and its results in bfloat16 are too coarse for logits. Only on
-processors with AMX; the matrix' sides are whole numbers of 32. Nothing here is recorded by autograd.
+processors with AMX or AVX512_BF16; the matrix' sides are whole numbers of 32. Nothing here is recorded by autograd.
 
 Axes: S rows, I inputs, O outputs.
 """
@@ -18,7 +18,7 @@ _BLOCK = 32
 
 
 def can_multiply_narrow(outputs: int, inputs: int) -> bool:
-    """Whether the matrix unit is there, and a matrix of this shape fits it."""
+    """Whether such a unit is there, and a matrix of this shape fits it."""
     return outputs % _BLOCK == 0 and inputs % _BLOCK == 0 and _has_unit()
 
 
