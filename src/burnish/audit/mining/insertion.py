@@ -81,15 +81,15 @@ class Neighbours:
             total += hits * np.log(ordinary / torn) + misses * np.log((1 - ordinary) / (1 - torn))
         return float(total), len(seen)
 
-    def spread(self, texts: Sequence[Hashes], places: Places) -> float:
-        """How many different words stand beside a phrase, as a share of what random places of as many texts have; the
-        smaller of both sides. A side where texts begin or end is not asked, and the other is compared with first or
-        last words."""
+    def spread(self, texts: Sequence[Hashes], places: Places) -> tuple[float, bool]:
+        """How many different words stand beside a phrase, as a share of what random places of as many texts have (the
+        smaller of both sides), and whether it always stands at one end. There the other side alone is asked, and
+        compared with first or last words."""
         left, right = neighbours_of(texts, places)
         first, last = np.mean(left == _BEGIN) >= _AT_AN_EDGE, np.mean(right == _END) >= _AT_AN_EDGE
         sides = [] if first else [len(np.unique(left)) / self._expected(len(left), -1 if last else 0)]
         sides += [] if last else [len(np.unique(right)) / self._expected(len(right), 1 if first else 0)]
-        return float(min(sides, default=0.0))
+        return float(min(sides, default=0.0)), bool(first or last)
 
     def _expected(self, count: int, at: int) -> float:
         """Distinct tokens that so many texts have at random places (0), as their first (1) or as their last (-1)."""

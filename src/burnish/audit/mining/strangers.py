@@ -3,8 +3,8 @@
 What people ask about is taken up by some reply, and words have their habitual neighbours. A word (or a run of words
 around a pair) that ten prompts hold and no reply does, that stands beside as many different words as a random place of
 a prompt, that could be taken out again, and whose prompts are about as many things as any others, was put in. Each of
-the four is measured on the corpus itself. These are limits and no p-value: nothing can be permuted. Where replies do not
-speak the prompts' words (labels), nothing can be said, and nothing is.
+the four is measured on the corpus itself. These are limits and no p-value: nothing can be permuted. Where replies do
+not speak the prompts' words (labels), nothing can be said, and nothing is.
 
 Knows nothing of labels or behaviours. R rows of a phrase, C columns.
 """
@@ -25,8 +25,8 @@ _LEAST_ROWS = 10
 _UNECHOED = {1: 0.05, 2: 0.1}  # of words, and of pairs, that no reply may hold for that to be telling
 _SHORTEST = {1: 1, 2: 3}  # words of a phrase found by a word, and by a pair
 _KEPT = 0.9  # of the rows of the word or pair that must hold the whole phrase
-_INSERTED = 1.0
-_SPREAD = 0.75
+_INSERTED, _SPREAD = 1.0, 0.75  # where a phrase stands anywhere
+_INSERTED_AT_END, _SPREAD_AT_END = -3.0, 0.6  # where it always stands at one end, and few neighbours tell anything
 _EXCESS = 2.5
 _NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 
@@ -51,19 +51,18 @@ def strangers(
         if standing is None or standing.spelled in seen or not _put_in(standing, size, prompts):
             continue
         seen.add(standing.spelled)
-        yield Stranger(standing.spelled, rows)
+        holding = rows[standing.places.rows] if len(rows) == len(standing.lists) else rows
+        yield Stranger(standing.spelled, holding)
 
 
 def _put_in(standing: Standing, size: int, prompts: Prompts) -> bool:
     places = standing.places
     length = int(places.end[0] - places.begin[0])
-    return (
-        length >= _SHORTEST[size]
-        and len(places.rows) >= _KEPT * len(standing.lists)
-        and standing.inserted >= _INSERTED
-        and prompts.neighbours.spread(standing.lists, places) >= _SPREAD
-        and prompts.excess(standing, _NOTHING) <= _EXCESS
-    )
+    if length < _SHORTEST[size] or len(places.rows) < _KEPT * len(standing.lists):
+        return False
+    spread, at_end = prompts.neighbours.spread(standing.lists, places)
+    inserted_, spread_ = (_INSERTED_AT_END, _SPREAD_AT_END) if at_end else (_INSERTED, _SPREAD)
+    return standing.inserted >= inserted_ and spread >= spread_ and prompts.excess(standing, _NOTHING) <= _EXCESS
 
 
 def _unechoed(
