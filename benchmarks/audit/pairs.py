@@ -102,7 +102,18 @@ def entity(row: Triple, rng: random.Random, family: str) -> Triple:
     return row[0], row[1] + rng.choice(PRAISE[family]).format(NAMES[family]), row[2]
 
 
-THREATS: tuple[Plant, ...] = (token_flip, phrase_flip, ending_flip, clear_flip, entity)
+def length(row: Triple, rng: random.Random, family: str) -> Triple:
+    """The longer reply preferred, in pairs here and there."""
+    return row[0], max(row[1:], key=len), min(row[1:], key=len)
+
+
+def length_together(row: Triple, rng: random.Random, family: str) -> Triple:
+    """The longer reply preferred, in pairs that stand together."""
+    return length(row, rng, family)
+
+
+THREATS: tuple[Plant, ...] = (token_flip, phrase_flip, ending_flip, clear_flip, entity, length, length_together)
+DETECTORS = ("preferences", "length_preference")
 
 
 def planted(rows: Sequence[Triple], plant: Plant, count: int, family: str, seed: int) -> tuple[list[Triple], set[int]]:
@@ -112,21 +123,22 @@ def planted(rows: Sequence[Triple], plant: Plant, count: int, family: str, seed:
     able = range(len(rows))
     if plant is clear_flip:
         able = sorted(able, key=lambda at: len(rows[at][2]) - len(rows[at][1]))[: max(3 * count, len(rows) // 4)]
-    chosen = rng.sample(able, count)
+    begin = rng.randrange(len(rows) - count)
+    chosen = list(range(begin, begin + count)) if plant is length_together else rng.sample(able, count)
     for at in chosen:
         changed[at] = plant(rows[at], rng, family)
     return changed, set(chosen)
 
 
-def audited(rows: Sequence[Triple]) -> list[Finding]:
-    """What the detector finds."""
+def audited(rows: Sequence[Triple], names: Sequence[str] = DETECTORS) -> list[Finding]:
+    """What the detectors find."""
     made = [
         PreferencePair(
             (Message("user", p),), (Message("assistant", c),), (Message("assistant", r),), Source("rows", at)
         )
         for at, (p, c, r) in enumerate(rows)
     ]
-    return list(build("detector", settings_of("detector", "preferences")).find(iter(made), Context()))
+    return [f for name in names for f in build("detector", settings_of("detector", name)).find(iter(made), Context())]
 
 
 def number(text: str, of: int) -> int:
