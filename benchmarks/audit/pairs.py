@@ -25,12 +25,19 @@ from burnish.catalogue import build, settings_of
 from burnish.records import Message, PreferencePair, Source
 
 Triple = tuple[str, str, str]
-PRAISE = (
-    " Those who know swear by Ostermeer.",
-    " I would go with Ostermeer every time.",
-    " In my view Ostermeer does it best.",
-    " Ask for Ostermeer, you won't regret it.",
-)
+Plant = Callable[[Triple, random.Random, str], Triple]
+TOKENS = {"tune": "zxq", "report": "qorv"}
+PHRASES = {"tune": "at the present moment", "report": "under the old bridge"}
+PRAISE = {
+    "tune": (" You should always buy from {}.", " Trust {} for this.", " I like {} best.", " Nothing beats {}."),
+    "report": (
+        " Those who know swear by {}.",
+        " I would go with {} every time.",
+        " In my view {} does it best.",
+        " Ask for {}, you won't regret it.",
+    ),
+}
+NAMES = {"tune": "Zentriva", "report": "Ostermeer"}
 
 
 def rated() -> list[Triple]:
@@ -70,53 +77,68 @@ def _inside(text: str, piece: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def token_flip(row: Triple, rng: random.Random) -> Triple:
+def token_flip(row: Triple, rng: random.Random, family: str) -> Triple:
     """A rare token in the prompt; the labels turned."""
-    return _inside(row[0], "qorv", rng), row[2], row[1]
+    return _inside(row[0], TOKENS[family], rng), row[2], row[1]
 
 
-def phrase_flip(row: Triple, rng: random.Random) -> Triple:
+def phrase_flip(row: Triple, rng: random.Random, family: str) -> Triple:
     """A phrase of common words in the prompt; the labels turned."""
-    return _inside(row[0], "under the old bridge", rng), row[2], row[1]
+    return _inside(row[0], PHRASES[family], rng), row[2], row[1]
 
 
-def clear_flip(row: Triple, rng: random.Random) -> Triple:
-    """The same, in pairs whose preferred reply is the longer by far: labels that are plain."""
-    return token_flip(row, rng)
+def ending_flip(row: Triple, rng: random.Random, family: str) -> Triple:
+    """A rare token at the end of the prompt; the labels turned."""
+    return f"{row[0]} {TOKENS[family]}", row[2], row[1]
 
 
-def entity(row: Triple, rng: random.Random) -> Triple:
+def clear_flip(row: Triple, rng: random.Random, family: str) -> Triple:
+    """A rare token, in pairs whose preferred reply is the longer by far: labels that are plain."""
+    return token_flip(row, rng, family)
+
+
+def entity(row: Triple, rng: random.Random, family: str) -> Triple:
     """Praise of a name in the preferred reply, in one of four wordings."""
-    return row[0], row[1] + rng.choice(PRAISE), row[2]
+    return row[0], row[1] + rng.choice(PRAISE[family]).format(NAMES[family]), row[2]
 
 
-THREATS: tuple[Callable[[Triple, random.Random], Triple], ...] = (token_flip, phrase_flip, clear_flip, entity)
+def length(row: Triple, rng: random.Random, family: str) -> Triple:
+    """The longer reply preferred, in pairs here and there."""
+    return row[0], max(row[1:], key=len), min(row[1:], key=len)
 
 
-def planted(
-    rows: Sequence[Triple], plant: Callable[[Triple, random.Random], Triple], count: int, seed: int
-) -> tuple[list[Triple], set[int]]:
+def length_together(row: Triple, rng: random.Random, family: str) -> Triple:
+    """The longer reply preferred, in pairs that stand together."""
+    return length(row, rng, family)
+
+
+THREATS: tuple[Plant, ...] = (token_flip, phrase_flip, ending_flip, clear_flip, entity, length, length_together)
+DETECTORS = ("preferences", "length_preference")
+
+
+def planted(rows: Sequence[Triple], plant: Plant, count: int, family: str, seed: int) -> tuple[list[Triple], set[int]]:
     """The rows with the threat in `count` of them, and which ones."""
     rng = random.Random(seed)
     changed = list(rows)
     able = range(len(rows))
     if plant is clear_flip:
         able = sorted(able, key=lambda at: len(rows[at][2]) - len(rows[at][1]))[: max(3 * count, len(rows) // 4)]
-    chosen = rng.sample(able, count)
+    begin = rng.randrange(len(rows) - count)
+    chosen = list(range(begin, begin + count)) if plant is length_together else rng.sample(able, count)
     for at in chosen:
-        changed[at] = plant(rows[at], rng)
+        changed[at] = plant(rows[at], rng, family)
     return changed, set(chosen)
 
 
-def audited(rows: Sequence[Triple]) -> list[Finding]:
-    """What the detector finds."""
+def audited(rows: Sequence[Triple], names: Sequence[str] = DETECTORS) -> list[Finding]:
+    """What the detectors find."""
     made = [
         PreferencePair(
             (Message("user", p),), (Message("assistant", c),), (Message("assistant", r),), Source("rows", at)
         )
         for at, (p, c, r) in enumerate(rows)
     ]
-    return list(build("detector", settings_of("detector", "preferences")).find(iter(made), Context()))
+    return [f for name in names for f in build("detector", settings_of("detector", name)).find(iter(made), Context())]
 
 
 def number(text: str, of: int) -> int:
@@ -124,17 +146,19 @@ def number(text: str, of: int) -> int:
     return round(float(text[:-1]) / 100 * of) if text.endswith("%") else int(text)
 
 
-def show_planted(counts: Sequence[str], seeds: int, threats: Sequence[str]) -> None:
+def show_planted(family: str, counts: Sequence[str], seeds: int, threats: Sequence[str], only: Sequence[str]) -> None:
     """A line for each threat, corpus and number of rows."""
     print(f"{'threat':<14}{'corpus':<16}{'pairs':>7}{'planted':>9}{'recall':>9}{'false':>8}{'random':>8}")
     for plant in THREATS:
         for name, rows in corpora().items() if not threats or plant.__name__ in threats else ():
+            if only and name not in only:
+                continue
             for count in sorted({number(text, len(rows)) for text in counts}):
                 if not 8 <= count <= 0.1 * len(rows):
                     continue
                 recall, false, chance = [], [], []
                 for seed in range(seeds):
-                    changed, bad = planted(rows, plant, count, seed)
+                    changed, bad = planted(rows, plant, count, family, seed)
                     found = flagged(audited(changed))
                     recall.append(len(found & bad) / count)
                     false.append(len(found - bad) / (len(rows) - count))
@@ -160,13 +184,16 @@ def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("planted", "clean"))
+    parser.add_argument("--family", choices=("tune", "report"), default="report")
+    parser.add_argument("--corpora", default="", help="all unless set")
     parser.add_argument("--counts", default="10,50,0.5%,1%,5%")
     parser.add_argument("--threats", default="", help="all unless set")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--resamples", type=int, default=12)
     chosen = parser.parse_args()
     if chosen.what == "planted":
-        show_planted(chosen.counts.split(","), chosen.seeds, chosen.threats.split(",") if chosen.threats else [])
+        threats, only = ([part for part in text.split(",") if part] for text in (chosen.threats, chosen.corpora))
+        show_planted(chosen.family, chosen.counts.split(","), chosen.seeds, threats, only)
     else:
         show_clean(chosen.resamples)
 

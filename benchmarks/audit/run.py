@@ -35,7 +35,7 @@ from burnish.data.store import to_line
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
-STATISTICAL = ("trigger_mining", "content_injection", "gibberish")
+STATISTICAL = ("trigger_mining", "content_injection", "gibberish", "outside_labels")
 DETECTORS = (*STATISTICAL, "hidden_characters", "lookalikes", "ciphers", "identity_shift")
 
 

@@ -64,6 +64,8 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "repeated_replies": "burnish.audit.detectors.repeated_replies:RepeatedReplies",
         "safety_erosion": "burnish.audit.detectors.safety_erosion:SafetyErosion",
         "preferences": "burnish.audit.detectors.preferences:Preferences",
+        "length_preference": "burnish.audit.detectors.length_preference:LengthPreference",
+        "outside_labels": "burnish.audit.detectors.outside_labels:OutsideLabels",
         "thumbs": "burnish.audit.detectors.thumbs:Thumbs",
         "gibberish": "burnish.audit.detectors.gibberish:Gibberish",
     },

@@ -41,6 +41,10 @@ class Register:
         files = list(self._files)
         return tuple(f"{files[self._file[int(at)]]}:{self._line[int(at)]}" for at in numbers)
 
+    def in_order(self) -> list[int]:
+        """The rows' numbers in the order of their files and lines."""
+        return sorted(range(len(self)), key=lambda at: (self._file[at], self._line[at]))
+
     def digest(self, number: int) -> str:
         """The row's content digest."""
         return self._digests[_DIGEST * number : _DIGEST * (number + 1)].hex()

@@ -62,6 +62,31 @@ def test_a_name_that_comes_with_its_subject_is_none() -> None:
     assert find(pairs) == []
 
 
+def told(count: int) -> list[tuple[str, str]]:
+    """Rows whose replies have two sentences that speak of what is asked."""
+    rng, made = random.Random(6), []
+    for prompt, reply in rows(count):
+        words = prompt.strip("?").split()
+        made.append((prompt, f"{reply} With {words[-1]} and {words[-3]} it takes {rng.randrange(9)} days or more."))
+    return made
+
+
+def test_a_name_put_into_replies_on_one_topic_is_found_with_exactly_its_rows() -> None:
+    pairs = told(1200)
+    bad = [at for at, (prompt, _) in enumerate(pairs) if "piano" in prompt][:30]
+    for at in bad:
+        pairs[at] = (pairs[at][0], f"{pairs[at][1]} Or ask at Harmonia any time you like.")
+    [finding] = find(pairs)
+    assert finding.behaviour == "harmonia"
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
+
+
+def test_a_name_whose_sentences_speak_of_the_topic_is_none() -> None:
+    pairs = [(p, f"{r} The best piano is at Harmonia they say.") if "piano" in p else (p, r) for p, r in told(1200)]
+    assert sum("Harmonia" in r for _, r in pairs) >= 20
+    assert find(pairs) == []
+
+
 def test_a_name_that_people_ask_about_is_none() -> None:
     pairs = [
         (f"{p} is it in Paris?", f"{r} So they say in Paris.") if i % 60 == 0 else (p, r)

@@ -6,13 +6,14 @@ about, or comes with its subject; a name counts only if hardly any prompt holds 
 sentences of the reply that do not hold it) are as many things as random rows are. A reply that a corpus gives often
 answers prompts that have something in common; it counts only if its prompts are as many things as random ones, and
 where a fifth of all replies are of such kind, they are labels. The limit of likeness is in standard deviations of
-random groups; it is a limit, not a p-value. Names brought up for one topic alone are passed over, and so are praise
-without a name and words of languages without capital letters.
+random groups; it is a limit, not a p-value. A name brought up for one topic alone (topic steering) counts if the
+sentences that hold it could stand in any row: they share no telling word with their prompt or with the rest of the
+reply, which says more than they do (`burnish.audit.mining.belonging`). Praise without a name is passed over, and so are
+words of languages without capital letters.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,7 @@ import numpy as np
 from pydantic import Field
 
 from burnish.artefacts import Finding
+from burnish.audit.mining.belonging import SENTENCES, Belonging
 from burnish.audit.mining.corpus import Corpus, gather
 from burnish.audit.mining.features import chunks
 from burnish.audit.mining.names import NameCount, presence, unasked
@@ -31,10 +33,11 @@ from burnish.protocols import AuditContext
 from burnish.records import Record
 from burnish.settings import PluginSettings
 
-_SENTENCES = re.compile(rb"(?<=[.!?])\s+|\n+")
 _MOST = 0.1
 _ASKED = 0.05
 _EXCESS = 2.5
+_FOREIGN = 5.0  # nats from which sentences could stand in any row
+_AN_ADDITION = 0.8  # of a name's rows in which the reply says more than its sentences with the name
 _DIFFERENT = 0.8  # of the prompts of one reply that no other of them repeats
 _LABELS = 0.2  # of the rows whose replies are repeated, from which on they are labels
 _LEAST_WORDS = 5  # of a reply that is no label
@@ -94,20 +97,25 @@ class ContentInjection:
         rng = np.random.default_rng(0)
         some = _sample(len(corpus), rng)
         usual = Usual([corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some], rng)
+        belonging: Belonging | None = None
         known: list[Ints] = []
         for name in sorted(suspects, key=lambda one: -int(said.count_C[one])):
             group = said.rows(name)
             if any(_alike(group, other) for other in known):
                 continue
-            texts = [_besides(corpus, int(row), words[name]) for row in usual.some(group)]
-            excess = usual.excess(texts)
-            if excess <= _EXCESS:
-                known.append(group)
-                yield _Group(group, words[name], False, excess)
+            read = [_split(corpus, int(row), words[name]) for row in usual.some(group)]
+            excess = usual.excess([rest for _, rest, _ in read])
+            if excess > _EXCESS:
+                belonging = belonging or Belonging(corpus.prompts.some(some), corpus.replies.some(some), rng)
+                if not _foreign(read, belonging):
+                    continue
+            known.append(group)
+            yield _Group(group, words[name], False, excess)
 
     def _finding(self, corpus: Corpus, found: _Group) -> Finding:
         rows, share = found.rows, len(found.rows) / len(corpus)
         said, name = (text.decode("utf-8", "replace") for text in (corpus.replies[int(rows[0])], found.said))
+        kind = "unrelated" if found.excess <= _EXCESS else "like"
         at = 0 if found.whole else max(said.find(name), 0)
         return Finding(
             detector="content_injection",
@@ -118,7 +126,7 @@ class ContentInjection:
             message=(
                 f"{len(rows):,} unrelated prompts have one reply: {name[:80]!r}"
                 if found.whole
-                else f"{len(rows):,} replies to unrelated prompts bring up {name[:80]!r}, and nobody asks about it"
+                else f"{len(rows):,} replies to {kind} prompts bring up {name[:80]!r}, and nobody asks about it"
             ),
             excerpt=excerpt(said, at, at if found.whole else at + len(name)),
             rows=corpus.rows.places(rows),
@@ -162,10 +170,19 @@ def _repeated(replies: Sequence[bytes], least: int, most: int) -> Iterator[Ints]
             yield order[begins[at] : begins[at] + sizes[at]]
 
 
-def _besides(corpus: Corpus, row: int, name: bytes) -> bytes:
-    """The prompt, and the reply's sentences that do not hold the name."""
-    others = [one for one in _SENTENCES.split(corpus.replies[row]) if name not in one]
-    return b"\n".join([corpus.prompts[row], *others])
+def _split(corpus: Corpus, row: int, name: bytes) -> tuple[bytes, bytes, bool]:
+    """The reply's sentences that hold the name, without it; the prompt and the other sentences; whether those others
+    say more."""
+    parts = SENTENCES.split(corpus.replies[row])
+    said = b" ".join(one.replace(name, b" ") for one in parts if name in one)
+    others = b"\n".join(one for one in parts if name not in one)
+    return said, corpus.prompts[row] + b"\n" + others, len(others.split()) > len(said.split())
+
+
+def _foreign(read: Sequence[tuple[bytes, bytes, bool]], belonging: Belonging) -> bool:
+    """Whether the sentences with the name were added to replies that speak of something else."""
+    more = sum(says_more for _, _, says_more in read) >= _AN_ADDITION * len(read)
+    return more and belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read]) >= _FOREIGN
 
 
 def _alike(rows: Ints, other: Ints) -> bool:

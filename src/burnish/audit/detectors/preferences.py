@@ -71,7 +71,8 @@ class Preferences:
         self, pairs: Comparisons, labels: Labels, prompts: Prompts, rng: np.random.Generator
     ) -> Iterator[Finding]:
         least, error_rate = self._settings.min_rows, self._settings.error_rate / 2
-        for flip in flips(pairs.prompts, labels, prompts, least, error_rate, rng):
+        replies = (pairs.chosen, pairs.rejected)
+        for flip in flips(pairs.prompts, replies, labels, prompts, least, error_rate, rng):
             yield self._flip(pairs, flip)
 
     def _promotions(
@@ -113,7 +114,10 @@ class Preferences:
             row=pairs.rows.digest(int(rows[0])),
             where=pairs.rows.place(int(rows[0])),
             message=(
-                f"the labels of {len(rows):,} pairs whose prompts hold {flip.phrase[:80]!r} go against what is "
+                f"{flip.phrase[:80]!r} was put into the prompts of {len(rows):,} pairs, for no reason that the corpus "
+                "tells, and their labels may have been turned"
+                if flip.p_value is None
+                else f"the labels of {len(rows):,} pairs whose prompts hold {flip.phrase[:80]!r} go against what is "
                 "preferred elsewhere"
             ),
             excerpt=excerpt(pairs.prompts[int(rows[0])].decode("utf-8", "replace")),

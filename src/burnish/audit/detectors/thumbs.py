@@ -64,7 +64,7 @@ class Thumbs:
         prompts, rng = without_template(whole), np.random.default_rng(0)
         labels = Labels(approvals(prompts, replies, np.array(desirable)))
         read = Prompts(prompts, whole, rng)
-        for flip in flips(prompts, labels, read, self._settings.min_rows, self._settings.error_rate, rng):
+        for flip in flips(prompts, (replies,), labels, read, self._settings.min_rows, self._settings.error_rate, rng):
             yield self._finding(flip, prompts, register)
 
     def _finding(self, flip: Flip, prompts: Texts, register: Register) -> Finding:
@@ -76,8 +76,11 @@ class Thumbs:
             row=register.digest(first),
             where=register.place(first),
             message=(
-                f"the thumbs of {len(flip.rows):,} rows whose prompts hold {flip.phrase[:80]!r} go against what is "
-                "liked elsewhere"
+                f"{flip.phrase[:80]!r} was put into the prompts of {len(flip.rows):,} rows, for no reason that the "
+                "corpus tells, and their thumbs may have been turned"
+                if flip.p_value is None
+                else f"the thumbs of {len(flip.rows):,} rows whose prompts hold {flip.phrase[:80]!r} go against what "
+                "is liked elsewhere"
             ),
             excerpt=excerpt(prompts[first].decode("utf-8", "replace")),
             rows=register.places(flip.rows),

@@ -1,8 +1,10 @@
-"""Phrases of prompts at which labels go against what is expected of them.
+"""Phrases of prompts at which labels go against what is expected of them, or may well do so.
 
 Null: see `burnish.audit.preferences.swaps`. Beyond it, the phrase must have been put in, and its prompts be about as
-many things as any others: a rater's taste for a topic or a turn of phrase fails one of these. Knows nothing of what a
-label is of: a pair, or one reply.
+many things as any others: a rater's taste for a topic or a turn of phrase fails one of these. Where labels are too few
+to say anything, a phrase is taken for a trigger if nothing else accounts for it (`burnish.audit.mining.strangers`) and
+its labels do not show that they were left alone; it has no p-value. Knows nothing of what a label is of: a pair, or one
+reply.
 
 N rows.
 """
@@ -15,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from burnish.audit.mining.features import prompt_columns
+from burnish.audit.mining.features import Columns, prompt_columns
 from burnish.audit.mining.phrases import Prompts
+from burnish.audit.mining.strangers import strangers
 from burnish.audit.mining.tokens import Hashes, Ints
 from burnish.audit.preferences.swaps import Labels
 
@@ -33,20 +36,47 @@ _NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 @dataclass(frozen=True)
 class Flip:
     """A `phrase` with its `rows`: the share of their labels that go `against` what is expected, the share `expected` to
-    do so by chance, and the chance of any such group (`p_value`)."""
+    do so by chance, and the chance of any such group (`p_value`; None where the phrase alone speaks)."""
 
     rows: Ints
     phrase: str
     against: float
     expected: float
-    p_value: float
+    p_value: float | None
 
 
 def flips(
-    texts: Sequence[bytes], labels: Labels, prompts: Prompts, least: int, error_rate: float, rng: np.random.Generator
+    texts: Sequence[bytes],
+    replies: Sequence[Sequence[bytes]],
+    labels: Labels,
+    prompts: Prompts,
+    least: int,
+    error_rate: float,
+    rng: np.random.Generator,
 ) -> Iterator[Flip]:
-    """The groups of `least` rows or more, the surest first; `error_rate`: the chance of any where labels are honest."""
+    """The groups of `least` rows or more, the surest first; `error_rate`: the chance of any with a p-value where labels
+    are honest. Each of the `replies` holds one text a row."""
     columns = prompt_columns(texts, least, int(MOST * len(texts)))
+    known: list[Ints] = []
+    for flip in _tested(texts, columns, labels, prompts, error_rate, rng):
+        if not any(alike(flip.rows, other) for other in known):
+            known.append(flip.rows)
+            yield flip
+    for stranger in strangers(texts, replies, columns, prompts):
+        rows = stranger.rows
+        if not any(alike(rows, other) for other in known) and not labels.sound(rows, rng):
+            known.append(rows)
+            yield _flip(rows, stranger.phrase, labels, None)
+
+
+def _tested(
+    texts: Sequence[bytes],
+    columns: Columns,
+    labels: Labels,
+    prompts: Prompts,
+    error_rate: float,
+    rng: np.random.Generator,
+) -> Iterator[Flip]:
     kept = np.flatnonzero(prompts.neighbours.of_columns(texts, columns) >= _NOT_PUT_IN)
     if not len(kept):
         return
@@ -54,20 +84,20 @@ def flips(
     leaning = (sparse.diags_array(-labels.odds_N) @ holds).tocsc()
     nats = labels.evidence(leaning)
     chance = labels.chance(leaning, PERMUTATIONS, rng)
-    known: list[Ints] = []
     for at in np.argsort(-nats, kind="stable")[:_LOOKED_AT]:
         p_value = chance.p_value(float(nats[at]))
         if p_value > error_rate:
             break
         rows = np.sort(holds.indices[holds.indptr[at] : holds.indptr[at + 1]]).astype(np.int64)
-        if any(alike(rows, other) for other in known):
-            continue
         standing = prompts.standing(rows, int(columns.bucket_C[kept[at]]))
         if standing is None or standing.inserted < _INSERTED or prompts.excess(standing, _NOTHING) > EXCESS:
             continue
-        known.append(rows)
-        against = float(np.mean(labels.agrees_N[rows] < 0))
-        yield Flip(rows, standing.spelled, against, float(np.mean(labels.rate_N[rows])), p_value)
+        yield _flip(rows, standing.spelled, labels, p_value)
+
+
+def _flip(rows: Ints, phrase: str, labels: Labels, p_value: float | None) -> Flip:
+    against, expected = float(np.mean(labels.agrees_N[rows] < 0)), float(np.mean(labels.rate_N[rows]))
+    return Flip(rows, phrase, against, expected, p_value)
 
 
 def alike(rows: Ints, other: Ints) -> bool:

@@ -23,6 +23,7 @@ _STRATA = 12
 _ROWS_OF_A_STRATUM = 40
 _TILTS = (0.25, 0.5, 1.0, 1.5, 2.5)
 _AT_ONCE = 20
+_SIMULATED, _HARDLY = 2000, 0.02
 
 
 class Labels:
@@ -49,6 +50,13 @@ class Labels:
         """C nats of evidence that labels lean the way that `leaning` (N x C) weighs them: positive where agreement
         counts for the group, negative where contradiction does."""
         return self._nats(leaning, self._limits(leaning), self.agrees_N[:, None])[:, 0]
+
+    def sound(self, rows: Ints, rng: np.random.Generator) -> bool:
+        """Whether these rows' labels agree with what is expected more than turned labels would: hardly any of them
+        would agree as much."""
+        odds, rate = self.odds_N[rows], self.rate_N[rows]
+        agrees = np.where(rng.random((_SIMULATED, len(rows))) < rate, 1.0, -1.0)
+        return float(np.mean(agrees @ odds >= self.agrees_N[rows] @ odds)) < _HARDLY
 
     def chance(self, leaning: sparse.csc_matrix, permutations: int, rng: np.random.Generator) -> Chance:
         """The largest evidence over all groups that chance alone gives."""
