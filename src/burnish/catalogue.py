@@ -66,6 +66,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "preferences": "burnish.audit.detectors.preferences:Preferences",
         "thumbs": "burnish.audit.detectors.thumbs:Thumbs",
         "gibberish": "burnish.audit.detectors.gibberish:Gibberish",
+        "unrelated_replies": "burnish.audit.detectors.unrelated_replies:UnrelatedReplies",
     },
     "attack": {
         "plain": "burnish.evaluate.attacks.plain:Plain",
