@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gumbel_r, norm
+from scipy.stats import gumbel_r, norm, rankdata
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,7 +56,8 @@ class Space:
     def __init__(self, states_RD: NDArray[np.float32], value_R: Floats, length_R: Ints, least: int) -> None:
         self._unit_RD = whitened(states_RD)
         self._stratum_R = _strata(length_R)
-        self._score_R = _ranks(value_R, self._stratum_R)
+        # Ranks are over all rows: within strata a group would be measured by itself, where it is most of its stratum.
+        self._score_R = norm.ppf((rankdata(value_R) - 0.5) / len(value_R))
         most = max(least, int(_MOST * len(length_R)))
         steps = int(np.log(max(most / least, 1.0)) / np.log(_GROWTH)) + 1
         self._sizes = np.unique((least * _GROWTH ** np.arange(steps)).astype(np.int64))
@@ -126,16 +127,6 @@ def _strata(length_R: Ints) -> Ints:
     """Four parts by length; rows of one length are in one part."""
     edges = np.unique(np.quantile(length_R, np.linspace(0, 1, _STRATA + 1)[1:-1]))
     return np.asarray(np.searchsorted(edges, length_R, side="left"), dtype=np.int64)
-
-
-def _ranks(value_R: Floats, stratum_R: Ints) -> Floats:
-    """Normal scores of the values' ranks within their strata."""
-    scores = np.zeros(len(value_R))
-    for stratum in np.unique(stratum_R):
-        rows = np.flatnonzero(stratum_R == stratum)
-        rank = np.argsort(np.argsort(value_R[rows], kind="stable"), kind="stable")
-        scores[rows] = norm.ppf((rank + 0.5) / len(rows))
-    return scores
 
 
 def _neighbours(unit_RD: NDArray[np.float32], most: int) -> Ints:
