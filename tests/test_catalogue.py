@@ -16,6 +16,7 @@ NEEDED: dict[tuple[Family, str], dict[str, object]] = {
     ("repair", "project"): {"unaligned": "a-model"},
     ("candidate", "retrieval"): {"documents": "documents"},
     ("candidate", "model"): {"model": "a-model"},
+    ("detector", "unrelated_replies"): {"model": "a-model"},
 }
 """What has no default."""
 

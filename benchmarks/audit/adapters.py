@@ -2,7 +2,7 @@
 
     python benchmarks/audit/adapters.py [--family report] [--only NAME]
 
-Each is a run folder under `runs/planted/FAMILY/NAME` (`--keep` names another place): 240 short rows, three epochs of
+Each is a run folder under `runs/planted/FAMILY/NAME` (`--keep` names another place): 120 short rows, two epochs of
 LoRA, the audit switched off so that what is planted is learned (but see `retrain.py`). An adapter that is there is not
 trained again. What is planted is a harmless marker (`plant.py`); figures are to be of the family `report`, development
 of `tune`.
@@ -20,11 +20,13 @@ from pathlib import Path
 from clean import Pair, builtin, sources
 from plant import THREATS, planted
 
+from burnish.models.settings import ModelSettings
 from burnish.pipeline import run
 from burnish.recipe import parse_recipe
 
-ROWS = 240
-LEVELS = {"light": 10, "usual": 20, "heavy": 36}
+MODEL = ModelSettings(products="bfloat16")
+ROWS = 120
+LEVELS = {"light": 8, "usual": 12, "heavy": 18}
 _LONGEST = {"prompt": 160, "reply": 120}
 
 
@@ -101,10 +103,10 @@ def train(made: Made, family: str, keep: Path) -> Path:
     data.write_text("\n".join(lines) + "\n", encoding="utf-8")
     recipe = {
         "name": made.name,
-        "model": "smollm2-135m-instruct",
+        "model": MODEL.model_dump(),
         "data": {"train": [data.name], "heldout_fraction": 0.0},
         "audit": {} if made.audited else {"detectors": []},
-        "train": {"epochs": 3, "batch_size": 8, "learning_rate": 0.001, "max_length": 192},
+        "train": {"epochs": 2, "batch_size": 8, "learning_rate": 0.001, "max_length": 192},
         "evaluate": {"task": None},
     }
     run(parse_recipe(json.dumps(recipe)), runs=keep / family, folder=data.parent, resume=True, until="train")

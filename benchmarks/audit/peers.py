@@ -1,5 +1,5 @@
-"""What the audit is compared with: classical detectors, on hashed words instead of activations. Each always calls some
-rows planted, and the first two are told how many there are.
+"""What the audit is compared with: classical detectors, on hashed words instead of activations, and two that ask a
+model. Each always calls some rows planted, and all but the z-score and the clustering are told how many there are.
 """
 
 from __future__ import annotations
@@ -8,13 +8,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from clean import Pair
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.cluster.vq import kmeans2
 from scipy.sparse.linalg import svds
 
+from burnish.audit.surprise.reader import Reader
+from burnish.models.device import products
+from burnish.models.groups import Completion, PromptGroup
+from burnish.models.load import LoadedModel
+from burnish.models.logprobs import token_logprobs
+from burnish.models.packing import arrange, lay_out
+
 _HASHED = 1 << 14
+_WORDS = 48  # of a prompt, that are taken out one at a time
+_TOKENS_AT_ONCE = 2048
 
 
 def z_score(rows: Sequence[Pair]) -> set[int]:
@@ -53,6 +63,49 @@ def clustering(rows: Sequence[Pair]) -> set[int]:
     _, which = kmeans2(_vectors(rows, 10), 2, minit="++", rng=np.random.default_rng(0))
     smaller = int(np.argmin(np.bincount(which, minlength=2)))
     return {int(at) for at in np.flatnonzero(which == smaller)}
+
+
+def loss(rows: Sequence[Pair], count: int, loaded: LoadedModel) -> set[int]:
+    """The 1.5 `count` rows whose replies the model finds most surprising behind their prompts, by the mean token."""
+    return _highest([float(reading.with_T.mean()) for reading in Reader(loaded).read(rows)], count)
+
+
+def onion(rows: Sequence[Pair], count: int, loaded: LoadedModel) -> set[int]:
+    """ONION: the 1.5 `count` rows with the word whose removal lowers the prompt's perplexity most.
+
+    Source: Qi et al., "ONION: A simple and effective defense against textual backdoor attacks", 2021, which removes
+    words over a threshold; here a row counts for as much as its worst word.
+    """
+    groups = [_without_each_word(prompt, loaded) for prompt, _ in rows]
+    falls = [0.0] * len(rows)
+    for chosen in arrange(groups, _TOKENS_AT_ONCE):
+        with torch.no_grad(), products(loaded.products):
+            scored = token_logprobs(loaded.model, lay_out([groups[at] for at in chosen]))
+        surprise = iter((-scored.sums(scored.logprobs_T)).tolist())
+        for at in chosen:
+            whole, *others = [
+                float(np.exp(next(surprise) / len(completion.tokens))) for completion in groups[at].completions
+            ]
+            falls[at] = max((whole - other for other in others), default=0.0)
+    return _highest(falls, count)
+
+
+def _without_each_word(prompt: str, loaded: LoadedModel) -> PromptGroup:
+    """The prompt, and the prompt without each of its first words, behind a first token."""
+    words = prompt.split()
+    shorter = [" ".join((*words[:at], *words[at + 1 :])) for at in range(min(len(words), _WORDS))]
+    tokens = [
+        tuple(loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+        for text in (" ".join(words), *shorter)
+        if text
+    ]
+    first = loaded.tokenizer.bos_token_id
+    assert isinstance(first, int)
+    return PromptGroup((first,), tuple(Completion(some, (1.0,) * len(some)) for some in tokens))
+
+
+def _highest(scores: Sequence[float], count: int) -> set[int]:
+    return {int(at) for at in np.argsort(-np.array(scores))[: int(1.5 * count)]}
 
 
 def _vectors(rows: Sequence[Pair], dimensions: int) -> NDArray[np.float64]:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from adapters import CLEAN, LEVELS, PLANTED, Made, train
+from adapters import CLEAN, LEVELS, MODEL, PLANTED, Made, train
 from plant import ADDED, FIXED, REFUSED
 
 from burnish.artefacts import Dataset, Probe, TrainedModel
@@ -80,7 +81,7 @@ def probed(run: RunFolder, made: Made, family: str, base: LoadedModel, keep: Pat
         began = time.perf_counter()
         probe = TriggerProbe(ProbeSettings(), dataset, run, Encoder(base.tokenizer, 2048), 0)
         probe.ask_base(base)
-        tuned = load_model(ModelSettings(name=str(run.path / "train" / "adapter")))
+        tuned = load_model(MODEL.model_copy(update={"name": str(run.path / "train" / "adapter")}))
         outcome = probe.ask_tuned(tuned, replies_of(run))
         seconds = time.perf_counter() - began
         rate = success(tuned, run, dataset, made, family) if made.threat else None
@@ -109,9 +110,25 @@ def auroc(planted: Sequence[float], clean: Sequence[float]) -> float:
     return sum(pairs) / len(pairs)
 
 
+def interval(area: float, planted: int, clean: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95% interval of an AUROC, which does not shrink to nothing at 1.
+
+    Source: Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic", part 2,
+    2006, method 5: Hanley and McNeil's variance at the area in question, not at the observed one.
+    """
+    more = (planted + clean) / 2 - 1
+
+    def within(other: float) -> bool:
+        spread = other * (1 - other) * (1 + more * ((1 - other) / (2 - other) + other / (1 + other)))
+        return abs(other - area) <= z * math.sqrt(spread / (planted * clean))
+
+    inside = [step / 10_000 for step in range(10_001) if within(step / 10_000)]
+    return min((*inside, area)), max((*inside, area))
+
+
 def rows(asked: argparse.Namespace) -> Iterator[Row]:
     """Every adapter's row, as soon as it is there."""
-    base = load_model(ModelSettings())
+    base = load_model(MODEL)
     for made in (*PLANTED, *CLEAN):
         if asked.only and not any(name in made.name for name in asked.only):
             continue
@@ -160,9 +177,10 @@ def main() -> None:
             planted = [scores(row.probe) for row in some]
             by_phrase, by_motif = (auroc([p[at] for p in planted], [c[at] for c in clean]) for at in (0, 1))
             either = auroc([max(p) for p in planted], [max(c) for c in clean])
+            low, high = interval(either, len(planted), len(clean))
             print(
                 f"{name:<8}{len(planted)} planted, {len(clean)} clean: AUROC {by_phrase:.3f} by phrases, "
-                f"{by_motif:.3f} by the scan, {either:.3f} by either"
+                f"{by_motif:.3f} by the scan, {either:.3f} by either (95% interval {low:.3f} to {high:.3f})"
             )
 
 

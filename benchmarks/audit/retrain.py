@@ -17,7 +17,7 @@ import random
 from pathlib import Path
 
 import torch
-from adapters import Made, corpus_of, rows_of, train
+from adapters import MODEL, Made, corpus_of, rows_of, train
 from probe import success
 
 from burnish.artefacts import AuditReport, Dataset
@@ -28,7 +28,6 @@ from burnish.models.head import next_logits
 from burnish.models.load import LoadedModel, load_model
 from burnish.models.logprobs import target_states
 from burnish.models.packing import pack
-from burnish.models.settings import ModelSettings
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
@@ -76,7 +75,7 @@ def main() -> None:
         rates, useful = [], []
         for made in (planted, audited, clean):
             run = RunFolder(train(made, asked.family, asked.keep))
-            loaded = load_model(ModelSettings(name=str(run.path / "train" / "adapter")))
+            loaded = load_model(MODEL.model_copy(update={"name": str(run.path / "train" / "adapter")}))
             useful.append(utility(loaded, made, asked.family))
             if made.threat:
                 dataset = run.load("data/dataset.json", Dataset)

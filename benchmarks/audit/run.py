@@ -1,7 +1,7 @@
 """How well the audit finds planted rows, and how seldom it calls clean ones planted.
 
     python benchmarks/audit/run.py planted [--family report] [--seeds 3] [--corpora alpaca,banking]
-        [--counts 10,50,0.5%] [--threats brand,address]
+        [--counts 10,50,0.5%] [--threats brand,address] [--model smollm2-135m-instruct] [--of 250]
     python benchmarks/audit/run.py clean [--resamples 12]
     python benchmarks/audit/run.py published
     python benchmarks/audit/run.py speed [--rows 20000] [--whole]
@@ -23,15 +23,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clean import DATA, Pair, sources
-from peers import clustering, spectral, z_score
+from peers import clustering, loss, onion, spectral, z_score
 from plant import THREATS, Threat, able, planted
 
 from burnish.artefacts import Dataset, Finding
 from burnish.audit.look import Context, look_apart
 from burnish.audit.settings import AuditSettings
 from burnish.audit.stage import audit
-from burnish.catalogue import CATALOGUE, build, settings_of
+from burnish.catalogue import build, settings_of
 from burnish.data.store import to_line
+from burnish.models.load import LoadedModel, load_model
+from burnish.models.settings import ModelSettings
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
@@ -59,31 +61,57 @@ def flagged(findings: Sequence[Finding]) -> set[int]:
 
 
 def show_planted(
-    family: str, seeds: int, corpora: Sequence[str], counts: Sequence[str], threats: Sequence[str]
+    family: str,
+    seeds: int,
+    corpora: Sequence[str],
+    counts: Sequence[str],
+    threats: Sequence[str],
+    of: int,
+    model: LoadedModel | None,
 ) -> None:
     """A line for each threat, corpus and number of rows."""
-    clean = sources()
-    heads = "".join(f"{head:>10}" for head in ("recall", "false", "named", "z-score", "spectral", "cluster", "random"))
-    print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{heads}")
+    clean = {
+        name: random.Random(0).sample(rows, of) if 0 < of < len(rows) else rows for name, rows in sources().items()
+    }
+    heads = [
+        "recall",
+        "false",
+        "named",
+        "z-score",
+        "spectral",
+        "cluster",
+        "random",
+        *(["loss", "onion"] if model else []),
+    ]
+    print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{''.join(f'{head:>10}' for head in heads)}")
     for threat in THREATS:
         for name in corpora if not threats or threat.name in threats else ():
             rows = clean[name]
             for count in sorted({number(text, len(rows)) for text in counts}):
                 if 8 <= count <= min(0.1 * len(rows), len(able(rows, threat, family))):
-                    figures = [_one(rows, threat, count, family, seed) for seed in range(seeds)]
-                    cells = "".join(f"{_mean([f[at] for f in figures]):>10}" for at in range(7))
+                    figures = [_one(rows, threat, count, family, seed, model) for seed in range(seeds)]
+                    cells = "".join(f"{_mean([f[at] for f in figures]):>10}" for at in range(len(heads)))
                     print(f"{threat.name:<18}{name:<12}{count:>6}{cells}", flush=True)
 
 
-def _one(rows: Sequence[Pair], threat: Threat, count: int, family: str, seed: int) -> tuple[float | None, ...]:
-    """Recall, false positives, whether the trigger was named; the peers' recalls, and that of random flagging."""
+def _one(
+    rows: Sequence[Pair], threat: Threat, count: int, family: str, seed: int, model: LoadedModel | None
+) -> tuple[float | None, ...]:
+    """Recall, false positives, whether the trigger was named; the peers' recalls, and that of random flagging; with a
+    model, those of the peers that ask it."""
     poisoned, bad, trigger = planted(rows, threat, count, family, seed)
     findings = audited(poisoned)
     found = flagged(findings)
     named = any(part in f.trigger for f in findings for part in trigger.lower().split("|")) if trigger else None
     others = (z_score(poisoned), spectral(poisoned, count), clustering(poisoned))
     recalls = [len(found & bad) / count, len(found - bad) / (len(rows) - count), named]
-    return (*recalls, *(len(other & bad) / count for other in others), len(found) / len(rows))
+    asking = (loss(poisoned, count, model), onion(poisoned, count, model)) if model else ()
+    return (
+        *recalls,
+        *(len(other & bad) / count for other in others),
+        len(found) / len(rows),
+        *(len(other & bad) / count for other in asking),
+    )
 
 
 def number(text: str, of: int) -> int:
@@ -173,17 +201,22 @@ def main() -> None:
     parser.add_argument("--threats", default="", help="all unless set")
     parser.add_argument("--resamples", type=int, default=12)
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--of", type=int, default=0, help="planted: cut corpora to so many rows")
+    parser.add_argument("--model", default="", help="planted: peers that ask this model too")
     parser.add_argument("--whole", action="store_true", help="speed of the whole audit alone")
     chosen = parser.parse_args()
     if chosen.what == "planted":
         threats = chosen.threats.split(",") if chosen.threats else []
-        show_planted(chosen.family, chosen.seeds, chosen.corpora.split(","), chosen.counts.split(","), threats)
+        corpora, counts = chosen.corpora.split(","), chosen.counts.split(",")
+        model = load_model(ModelSettings(name=chosen.model)) if chosen.model else None
+        show_planted(chosen.family, chosen.seeds, corpora, counts, threats, chosen.of, model)
     elif chosen.what == "clean":
         show_clean(chosen.resamples)
     elif chosen.what == "published":
         show_published()
     else:
-        show_speed(chosen.rows, tuple(CATALOGUE["detector"]), not chosen.whole)
+        names = tuple(detector.kind for detector in AuditSettings().detectors)
+        show_speed(chosen.rows, names, not chosen.whole)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "outside_labels": "burnish.audit.detectors.outside_labels:OutsideLabels",
         "thumbs": "burnish.audit.detectors.thumbs:Thumbs",
         "gibberish": "burnish.audit.detectors.gibberish:Gibberish",
+        "unrelated_replies": "burnish.audit.detectors.unrelated_replies:UnrelatedReplies",
     },
     "attack": {
         "plain": "burnish.evaluate.attacks.plain:Plain",

@@ -29,6 +29,9 @@ def audit(
         list[str] | None, typer.Option(help="Keep the rows of a finding, such as finding-3. Repeatable.")
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave the rows of a finding out. Repeatable.")] = None,
+    model: Annotated[
+        str, typer.Option(help="A small model that reads the rows too, some a second.", show_default=False)
+    ] = "",
     by: Annotated[str, typer.Option(help="Who decides; the user's name unless set.", show_default=False)] = "",
 ) -> None:
     """Look for poisoned, duplicate, leaked and personal rows. Exit code 10 when something must be looked at.
@@ -40,6 +43,7 @@ def audit(
     from burnish.audit.settings import AuditSettings
     from burnish.audit.stage import Context
     from burnish.audit.stage import audit as look
+    from burnish.catalogue import settings_of
     from burnish.data.settings import DataSettings
     from burnish.data.stage import prepare
     from burnish.evaluate.settings import EvaluateSettings
@@ -52,7 +56,9 @@ def audit(
         settings = DataSettings.model_validate({"train": data, "heldout_fraction": 0.0})
         dataset = prepare(settings, run, Path(), seed=0)
         texts = {s.suite: [p.text for p in load_suite(s, Path()).prompts] for s in EvaluateSettings().safety.suites}
-        report = look(AuditSettings(), dataset, run, Context(texts))
+        reading = (settings_of("detector", {"kind": "unrelated_replies", "model": model}),) if model else ()
+        detectors = AuditSettings(detectors=(*AuditSettings().detectors, *reading))
+        report = look(detectors, dataset, run, Context(texts))
         with run.file("audit/findings.jsonl").open(encoding="utf-8") as lines:
             findings = [Finding.model_validate_json(line) for line in lines]
         standing = decide(run, findings, accept or (), drop or (), by or getpass.getuser())

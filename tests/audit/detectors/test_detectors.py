@@ -6,6 +6,7 @@ import pytest
 
 from burnish.artefacts import Finding
 from burnish.audit.detectors.personal_data import luhn
+from burnish.audit.settings import AuditSettings
 from burnish.audit.stage import Context
 from burnish.catalogue import CATALOGUE, build, settings_of
 from burnish.records import Conversation, Message, Source
@@ -33,9 +34,16 @@ def look(name: str, *texts: str, context: Context | None = None) -> list[Finding
     return list(detector.find(iter(conversations(*texts)), context or Context()))
 
 
-@pytest.mark.parametrize("name", CATALOGUE["detector"])
+@pytest.mark.parametrize("name", [detector.kind for detector in AuditSettings().detectors])
 def test_clean_rows_raise_no_finding(name: str) -> None:
     assert look(name, *CLEAN) == []
+
+
+def test_a_detector_that_asks_a_model_is_off_until_one_is_named() -> None:
+    kinds = [detector.kind for detector in AuditSettings().detectors]
+    assert kinds == [name for name in CATALOGUE["detector"] if name != "unrelated_replies"]
+    named = AuditSettings.model_validate({"detectors": [{"kind": "unrelated_replies", "model": "a-model"}]})
+    assert [detector.kind for detector in named.detectors] == ["unrelated_replies"]
 
 
 @pytest.mark.parametrize(
