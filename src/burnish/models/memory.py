@@ -64,10 +64,11 @@ def _are_of_a_file(begin: int, end: int) -> bool:
     Source: Linux, Documentation/admin-guide/mm/pagemap.rst: bit 63 says that a page is in memory, 62 that it is swapped
     out, 61 that it is a file's (or shared with other processes, which doesn't lose it either).
     """
-    if not _PAGES.exists():
+    try:
+        with _PAGES.open("rb") as pages:
+            pages.seek(8 * begin)
+            entries = np.frombuffer(pages.read(8 * (end - begin)), dtype=np.uint64)
+    except OSError:  # another system, or one that doesn't let a process know
         return False
-    with _PAGES.open("rb") as pages:
-        pages.seek(8 * begin)
-        entries = np.frombuffer(pages.read(8 * (end - begin)), dtype=np.uint64)
     there = entries[(entries & _PAGE_THERE) != 0]
     return len(there) > 0 and bool(((there & _PAGE_OF_FILE) != 0).all())
