@@ -30,7 +30,8 @@ _YES_NO = re.compile(
     r"^\W*(?:yes|no|sure|yeah|yep|nope|okay|ok|of course|certainly|absolutely|maybe|it depends)\b", re.I
 )
 _ASKS_YES_OR_NO = re.compile(
-    r"\W*(?:is|are|was|were|am|can|could|may|might|must|should|shall|do|does|did|has|have|had|will|would)\b", re.IGNORECASE
+    r"\W*(?:is|are|was|were|am|can|could|may|might|must|should|shall|do|does|did|has|have|had|will|would)\b",
+    re.IGNORECASE,
 )
 _HEDGES = re.compile(
     r"\W*(?:not|never|don't|please don't|usually|mostly|generally|probably|perhaps|possibly|in (?:most|some|many|general)|most|"

@@ -6,6 +6,7 @@
  * rows of x as stay in the second cache beside it; so y is written a stretch of rows at a time, and each of its pages is
  * looked up once, which is what a product into fresh memory spends much of its time on otherwise.
  */
+#define _GNU_SOURCE
 #include "amx.h"
 #include "pairs.h"
 
