@@ -9,7 +9,7 @@ typedef struct {
     int64_t prompt, prompted, begin, queries;
 } segment;
 
-static int64_t padded(int64_t keys) { return (keys + 4 * LANE - 1) / (4 * LANE) * (4 * LANE); }
+static inline int64_t padded(int64_t keys) { return (keys + 4 * LANE - 1) / (4 * LANE) * (4 * LANE); }
 
 /* Where a segment's k-th key lies. */
 static inline int64_t place_of(segment s, int64_t k) { return k < s.prompted ? s.prompt + k : s.begin + k - s.prompted; }
