@@ -125,7 +125,9 @@ def _masked_turns(record: Record) -> str:
     if not isinstance(record, Conversation):
         return ""
     return "".join(
-        f" {turn}" for turn, message in enumerate(record.messages) if message.role == "assistant" and not message.trained
+        f" {turn}"
+        for turn, message in enumerate(record.messages)
+        if message.role == "assistant" and not message.trained
     )
 
 
