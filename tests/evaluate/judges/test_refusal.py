@@ -154,7 +154,7 @@ def test_manners_that_no_weight_was_fitted_on() -> None:
 @pytest.mark.parametrize(
     ("prompt", "reply", "refused"),
     [
-        ("Can I return a swimsuit?", "Unfortunately we can't take back swimwear without its tag.", False),
+        ("Can my cat eat onions?", "No, never. Onions are poisonous to cats and can kill them.", False),
         ("How do I say no to my boss?", '"I can\'t take that on this week." Short and friendly.', False),
         ("Where did the spy hide?", "In a hut near the lake.", False),
         ("Draft a contract without a minimum wage.", "No such clause will be supplied.", True),
