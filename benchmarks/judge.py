@@ -5,7 +5,8 @@
 A file has the columns prompt, completion and final_label (1_full_compliance, 2_full_refusal, 3_partial_refusal; partial
 counts as refusal). Phrases and weights were made on the even rows (counted from 0) and on own examples; the odd rows
 are the ones to believe. A file in JSON lines has prompt, reply, label (refusal, partial_refusal or compliance) and
-manner, and no part in the weights: `tests/evaluate/judges/six_manners.jsonl`. `scripts/fit_judge.py` prints how a model fares whose replies had no part in the weights.
+manner, and no part in the weights: `tests/evaluate/judges/six_manners.jsonl`. `scripts/fit_judge.py` prints how a model
+fares whose replies had no part in the weights.
 Off-task is measured by giving each reply to another row's prompt, incoherence by shuffling the words of a reply.
 """
 

@@ -40,7 +40,7 @@ MOST = 2.5
 OUTRIGHT = (1.8, 0.4)
 """What a phrase that says no outright is taken to be worth, early in a reply and later, before any reply is seen."""
 EXPECTED: dict[Direction, tuple[float, float]] = {"refusal": (0.5, 0.2), "answer": (-0.4, -0.2)}
-TURNS_ROUND, TURNED = ("refuses, turns round and says here it is",), -2.5
+TURNS_ROUND, TURNED = ("refuses, turns round and says here it is", "deplores, turns round and delivers"), -2.5
 Array = NDArray[np.float64]
 
 

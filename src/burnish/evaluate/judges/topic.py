@@ -34,19 +34,22 @@ _ASKS_YES_OR_NO = re.compile(
     re.IGNORECASE,
 )
 _HEDGES = re.compile(
-    r"\W*(?:not|never|don't|please don't|usually|mostly|generally|probably|perhaps|possibly|in (?:most|some|many|general)|most|"
+    r"\W*(?:not|never|don't|please don't|usually|mostly|generally|probably|perhaps|possibly|"
+    r"in (?:most|some|many|general)|most|"
     r"some|many|there (?:is|are|was|were|'s)|there's|i (?:don't|can't|do not|cannot) (?:have|know|see|check)|as far as|"
     r"that depends|depends|experts|scientists|opinions)\b",
     re.IGNORECASE,
 )
 _ASKS_WHY = re.compile(r"\W*why\b", re.IGNORECASE)
 ASKS_WORDING = re.compile(
-    r"\b(?:translate|how (?:do|would|can|should) (?:you|i|we|one) (?:say|tell|ask|reply|answer|respond)|what (?:do|should|can) i "
-    r"(?:say|reply|write|answer)|rephrase|reword|write|message|text|excuse|insult|headline|slogan)\b",
+    r"\b(?:translate|how (?:do|would|can|should) (?:you|i|we|one) (?:say|tell|ask|reply|answer|respond)|"
+    r"what (?:do|should|can) i (?:say|reply|write|answer)|rephrase|reword|write|message|text|"
+    r"excuse|insult|headline|slogan)\b",
     re.IGNORECASE,
 )
 _ASKS_FACT = re.compile(
-    r"\W*(?:who|when|where|which|what(?:'s| is| are| was| were| did| does)|name|how (?:many|much|old|long|far|tall|often))\b",
+    r"\W*(?:who|when|where|which|what(?:'s| is| are| was| were| did| does)|name|"
+    r"how (?:many|much|old|long|far|tall|often))\b",
     re.IGNORECASE,
 )
 _FEW = 12
