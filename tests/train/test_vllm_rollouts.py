@@ -119,8 +119,9 @@ def test_it_is_handed_the_merged_weights_before_every_rollout(
 ) -> None:
     learned(**SETTINGS)
     steps = read_metrics(run.file("train/metrics.jsonl"))
-    assert len(steps) == 3
-    assert all(0.0 <= step["rollout_gap"] < 1e-4 for step in steps)
+    gaps = [step["rollout_gap"] for step in steps]
+    assert len(gaps) == 3
+    assert max(gaps) < 1e-3, gaps
     (one,) = stand_in.made
     assert one.calls[0] == "sleep 2"
     turns = [one.calls[start : start + 6] for start in range(1, len(one.calls), 6)]
