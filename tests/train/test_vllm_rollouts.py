@@ -108,7 +108,7 @@ def learned(run: RunFolder, tiny_model_folder: Path, tmp_path: Path) -> Callable
 
     def train_with(**settings: Any) -> TrainedModel:
         dataset = prepare(run, chats(12), chats(3))
-        model = ModelSettings(name=str(tiny_model_folder), device="cpu")
+        model = ModelSettings(name=str(tiny_model_folder), device="cpu", products="float32")
         return train(TrainSettings.model_validate(settings), model, dataset, (), run, 7, False, folder=tmp_path)
 
     return train_with
@@ -119,8 +119,9 @@ def test_it_is_handed_the_merged_weights_before_every_rollout(
 ) -> None:
     learned(**SETTINGS)
     steps = read_metrics(run.file("train/metrics.jsonl"))
-    assert len(steps) == 3
-    assert all(0.0 <= step["rollout_gap"] < 1e-4 for step in steps)
+    gaps = [step["rollout_gap"] for step in steps]
+    assert len(gaps) == 3
+    assert max(gaps) < 1e-4, gaps
     (one,) = stand_in.made
     assert one.calls[0] == "sleep 2"
     turns = [one.calls[start : start + 6] for start in range(1, len(one.calls), 6)]
