@@ -49,6 +49,6 @@ def test_vectors_of_a_sentence_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(EvaluationError, match="can't be imported \(") as caught:
+    with pytest.raises(EvaluationError, match=r"can't be imported \(") as caught:
         SentenceIndex(TEXTS, "an-encoder")
     assert "embeddings" in caught.value.hint
