@@ -70,7 +70,7 @@ def sample(name: str, of: int, seed: int = 0) -> list[Pair]:
 def show_planted(asked: argparse.Namespace, reader: Remembered) -> None:
     """A line for each threat, corpus and number of rows."""
     names = asked.threats.split(",") if asked.threats else DEFAULT_THREATS
-    threats = [threat for threat in (*UNNAMED, *THREATS) if threat.name in names]
+    threats = [threat for threat in dict.fromkeys((*UNNAMED, *THREATS)) if threat.name in names]
     print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{'recall':>10}{'false':>8}{'free':>8}")
     for name in asked.corpora.split(","):
         rows = sample(name, asked.of)

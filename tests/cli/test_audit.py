@@ -57,3 +57,10 @@ def test_an_unknown_finding_is_an_error_and_nothing_is_decided(data: Path) -> No
 def test_clean_data_ends_with_zero(data: Path) -> None:
     data.write_text(json.dumps({"prompt": "What is a tram?", "completion": "A railway."}) + "\n")
     assert burnish("audit", data.name) == 0
+
+
+def test_a_named_model_adds_the_detector_that_asks_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert burnish("audit", data.name, "--model", "no-such-model") == 10
+    report = json.loads((data.parent / "audits/rows/audit/audit.json").read_text())
+    assert report["detectors"][-1]["detector"] == "unrelated_replies"
+    assert "3 rows are too few" in " ".join(capsys.readouterr().err.split())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from burnish.artefacts import Finding
 from burnish.audit.detectors.unrelated_replies import Row, UnrelatedReplies, UnrelatedRepliesSettings
@@ -85,10 +86,14 @@ def test_clean_rows_raise_nothing() -> None:
     assert found(rows()) == []
 
 
-def test_the_named_model_is_loaded_and_asked(tiny_model_folder: Path) -> None:
-    settings = UnrelatedRepliesSettings(model=ModelSettings(name=str(tiny_model_folder), device="cpu"))
+def test_the_named_model_is_loaded_and_asked_of_the_rows_drawn(
+    tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ModelSettings(name=str(tiny_model_folder), device="cpu")
+    settings = UnrelatedRepliesSettings(model=model, most_rows=150)
     records = [
         Conversation((Message("user", asked), Message("assistant", said)), Source("rows", at))
         for at, (asked, said) in enumerate(rows())
     ]
     assert list(UnrelatedReplies(settings).find(iter(records), Context())) == []
+    assert "reads 150 of 400 rows" in " ".join(capsys.readouterr().err.split())

@@ -26,6 +26,7 @@ from burnish.audit.mining.usual import Usual
 from burnish.audit.surprise.groups import Floats, Ints, Near, Space, excess, whitened
 from burnish.audit.surprise.reading import Reading
 from burnish.audit.text import excerpt
+from burnish.logs import say, warn
 from burnish.models.settings import ModelSettings
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -74,9 +75,12 @@ class UnrelatedReplies:
 
         Raises: ModelError when the model can't be loaded.
         """
-        kept = self._drawn(rows)
-        if len(kept) < 10 * self._settings.min_rows:
+        kept, of = self._drawn(rows)
+        least, name = 10 * self._settings.min_rows, self._settings.model.name
+        if len(kept) < least:
+            warn(f"unrelated_replies: {len(kept)} rows are too few ({least} are needed); {name} read none of them")
             return
+        say(f"unrelated_replies: {name} reads {len(kept):,} of {of:,} rows")
         from burnish.audit.surprise.reader import Reader
         from burnish.models.load import load_model
 
@@ -111,8 +115,11 @@ class UnrelatedReplies:
         texts = [shortened(rows[int(at)].asked, PROMPT_BYTES) for at in worst]
         return worst[usual.without_topics(texts, self._settings.min_rows, _EXCESS)]
 
-    def _drawn(self, rows: Iterable[Record]) -> list[Row]:
-        """All rows with a prompt and a reply, or as many drawn at random. Source: Vitter, 1985, algorithm R."""
+    def _drawn(self, rows: Iterable[Record]) -> tuple[list[Row], int]:
+        """All rows with a prompt and a reply, or as many drawn at random, and how many there are.
+
+        Source: Vitter, 1985, algorithm R.
+        """
         kept: list[Row] = []
         rng, seen = random.Random(0), 0
         for record in rows:
@@ -125,7 +132,7 @@ class UnrelatedReplies:
                 kept.append(row)
             elif (at := rng.randrange(seen)) < len(kept):
                 kept[at] = row
-        return kept
+        return kept, seen
 
     def _finding(
         self, near: Near, left: Ints, fit_R: Floats, rows: Sequence[Row], readings: Sequence[Reading]

@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 _DIMENSIONS = 32
 _STRATA = 4
 _GROWTH = 1.5
-_MOST = 0.1  # of the rows: a larger part is what the corpus is
+_MOST = 0.15  # of the rows: a larger part is what the corpus is
 _PERMUTATIONS = 40
 _DRAWS = 100
 
@@ -60,7 +60,7 @@ class Space:
         self._score_R = norm.ppf((rankdata(value_R) - 0.5) / len(value_R))
         most = max(least, int(_MOST * len(length_R)))
         steps = int(np.log(max(most / least, 1.0)) / np.log(_GROWTH)) + 1
-        self._sizes = np.unique((least * _GROWTH ** np.arange(steps)).astype(np.int64))
+        self._sizes = np.unique([*(least * _GROWTH ** np.arange(steps)).astype(np.int64), most])
         self._near_RK = _neighbours(self._unit_RD, int(self._sizes[-1]))
 
     def chance(self, rng: np.random.Generator) -> Chance:
