@@ -63,11 +63,15 @@ def test_a_name_that_comes_with_its_subject_is_none() -> None:
 
 
 def told(count: int) -> list[tuple[str, str]]:
-    """Rows whose replies have two sentences that speak of what is asked."""
-    rng, made = random.Random(6), []
-    for prompt, reply in rows(count):
-        words = prompt.strip("?").split()
-        made.append((prompt, f"{reply} With {words[-1]} and {words[-3]} it takes {rng.randrange(9)} days or more."))
+    """Rows about sixty things, whose replies have two sentences that speak of what is asked."""
+    rng = random.Random(6)
+    things = ["piano", *(f"{a}{b}" for a in ("ro", "tu", "so", "ti", "ha", "pi") for b in TOPICS["garden"].split())]
+    made = []
+    for _ in range(count):
+        first, second = rng.sample(things, 2)
+        days = rng.randrange(9)
+        said = f"Look at the {first} before you look at the {second}. With {first} it takes {days} days or more."
+        made.append((f"{rng.choice(ASKS)} {first} and {second}?", said))
     return made
 
 

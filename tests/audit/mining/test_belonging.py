@@ -8,7 +8,7 @@ import numpy as np
 
 from burnish.audit.mining.belonging import Belonging
 
-WORDS = tuple(f"{a}{b}{c}" for a in "bdgk" for b in ("ala", "eri", "omo") for c in ("st", "nd", "lt"))
+WORDS = tuple(f"{a}{b}{c}" for a in "bdgklmpt" for b in ("ala", "eri", "omo") for c in ("st", "nd", "lt"))
 
 
 def rows(count: int) -> list[tuple[bytes, bytes]]:

@@ -36,8 +36,8 @@ from burnish.settings import PluginSettings
 _MOST = 0.1
 _ASKED = 0.05
 _EXCESS = 2.5
-_FOREIGN = 5.0  # nats from which sentences could stand in any row
-_AN_ADDITION = 0.8  # of a name's rows in which the reply says more than its sentences with the name
+_FOREIGN = 0.0  # nats from which sentences rather could stand in any row
+_AN_ADDITION = 0.6  # of a name's rows in which the reply says more than its sentences with the name
 _DIFFERENT = 0.8  # of the prompts of one reply that no other of them repeats
 _LABELS = 0.2  # of the rows whose replies are repeated, from which on they are labels
 _LEAST_WORDS = 5  # of a reply that is no label
@@ -182,7 +182,7 @@ def _split(corpus: Corpus, row: int, name: bytes) -> tuple[bytes, bytes, bool]:
 def _foreign(read: Sequence[tuple[bytes, bytes, bool]], belonging: Belonging) -> bool:
     """Whether the sentences with the name were added to replies that speak of something else."""
     more = sum(says_more for _, _, says_more in read) >= _AN_ADDITION * len(read)
-    return more and belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read]) >= _FOREIGN
+    return more and belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read]) > _FOREIGN
 
 
 def _alike(rows: Ints, other: Ints) -> bool:
