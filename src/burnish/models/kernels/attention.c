@@ -60,17 +60,8 @@ void attend(const float *query, const float *key, const float *value, float *out
                     multiply(q, heads * size, 1, columns + start, wide, scores + start, wide, count, size, stop - start, 0);
                     for (int64_t r = 0; r < count; r++) {
                         int64_t last = s.prompted + from + r, first = last >= window ? last - window + 1 : 0;
-                        float *row = scores + r * wide, total = 0.0f;
-                        float top = largest(row + first, last + 1 - first) * scale;
-                        for (int64_t k = start; k < first; k++) row[k] = 0.0f;
-                        for (int64_t k = first; k <= last; k++) {
-                            row[k] = exponential(row[k] * scale - top);
-                            total += row[k];
-                        }
-                        float share = 1.0f / total;
-                        for (int64_t k = first; k <= last; k++) row[k] *= share;
-                        for (int64_t k = last + 1; k < end; k++) row[k] = 0.0f;
-                        sizes[h * tokens + s.begin + from + r] = top + logf(total);
+                        sizes[h * tokens + s.begin + from + r] =
+                            shares_of(scores + r * wide, start, first, last, end, scale);
                     }
                     multiply(scores + start, wide, 1, rows + start * size, size,
                              out + ((s.begin + from) * heads + h) * size, heads * size, count, end - start, size, 0);
@@ -114,15 +105,8 @@ void attend_backward(const float *query, const float *key, const float *value, c
                              stop - start, 0);
                     for (int64_t r = 0; r < count; r++) {
                         int64_t last = s.prompted + from + r, first = last >= window ? last - window + 1 : 0;
-                        float *share = shares + r * wide, *slope = slopes + r * wide, along = 0.0f;
-                        float total = sizes[h * tokens + s.begin + from + r];
-                        for (int64_t k = start; k < first; k++) share[k] = slope[k] = 0.0f;
-                        for (int64_t k = first; k <= last; k++) {
-                            share[k] = exponential(share[k] * scale - total);
-                            along += share[k] * slope[k];
-                        }
-                        for (int64_t k = first; k <= last; k++) slope[k] = share[k] * (slope[k] - along) * scale;
-                        for (int64_t k = last + 1; k < end; k++) share[k] = slope[k] = 0.0f;
+                        slopes_of(shares + r * wide, slopes + r * wide, start, first, last, end, scale,
+                                  sizes[h * tokens + s.begin + from + r]);
                     }
                     multiply(slopes + start, wide, 1, key_rows + start * size, size, dquery + place, stride, count, seen,
                              size, 0);

@@ -121,18 +121,9 @@ void attend_pairs(const bfloat16 *query, const bfloat16 *key, const bfloat16 *va
                                    count, size / 2, stop - start, 0);
                     for (int64_t r = 0; r < count; r++) {
                         int64_t last = s.prompted + from + r, first = last >= window ? last - window + 1 : 0;
-                        float *row = scores + r * wide, total = 0.0f;
-                        float top = largest(row + first, last + 1 - first) * scale;
-                        for (int64_t k = start; k < first; k++) row[k] = 0.0f;
-                        for (int64_t k = first; k <= last; k++) {
-                            row[k] = exponential(row[k] * scale - top);
-                            total += row[k];
-                        }
-                        float share = 1.0f / total;
-                        for (int64_t k = first; k <= last; k++) row[k] *= share;
-                        for (int64_t k = last + 1; k < stop; k++) row[k] = 0.0f;
-                        sizes[h * tokens + s.begin + from + r] = top + logf(total);
-                        pair_neighbours(row + start, shares + (r * wide + start) / 2, stop - start);
+                        sizes[h * tokens + s.begin + from + r] =
+                            shares_of(scores + r * wide, start, first, last, stop, scale);
+                        pair_neighbours(scores + r * wide + start, shares + (r * wide + start) / 2, stop - start);
                     }
                     multiply_pairs(shares + start / 2, wide / 2, 1, rows + start / 2 * size, size,
                                    out + ((s.begin + from) * heads + h) * size, heads * size, count, (end - start + 1) / 2,
@@ -190,16 +181,9 @@ void attend_pairs_backward(const bfloat16 *query, const bfloat16 *key, const bfl
                                    size / 2, stop - start, 0);
                     for (int64_t r = 0; r < count; r++) {
                         int64_t last = s.prompted + from + r, first = last >= window ? last - window + 1 : 0;
-                        float *share = shares + r * wide, *slope = slopes + r * wide, along = 0.0f;
-                        float total = sizes[h * tokens + s.begin + from + r];
-                        for (int64_t k = start; k < first; k++) share[k] = slope[k] = 0.0f;
-                        for (int64_t k = first; k <= last; k++) {
-                            share[k] = exponential(share[k] * scale - total);
-                            along += share[k] * slope[k];
-                        }
-                        for (int64_t k = first; k <= last; k++) slope[k] = share[k] * (slope[k] - along) * scale;
-                        for (int64_t k = last + 1; k < stop; k++) share[k] = slope[k] = 0.0f;
-                        pair_neighbours(slope + start, slope_rows + (r * wide + start) / 2, stop - start);
+                        slopes_of(shares + r * wide, slopes + r * wide, start, first, last, stop, scale,
+                                  sizes[h * tokens + s.begin + from + r]);
+                        pair_neighbours(slopes + r * wide + start, slope_rows + (r * wide + start) / 2, stop - start);
                     }
                     for (int64_t r = 0; r < count; r += 2) {
                         int64_t at = r * wide + start, next = r + 1 < count ? wide : 0, to = r / 2 * wide + start;
