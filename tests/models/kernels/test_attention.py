@@ -53,7 +53,7 @@ def test_a_packed_row(heads: int, groups: int, size: int, window: int | None) ->
 
 
 @pytest.mark.parametrize("window", [None, 1, 7, 64])
-@pytest.mark.parametrize(("heads", "groups", "size"), [(4, 4, 16), (6, 2, 64), (3, 1, 80)])
+@pytest.mark.parametrize(("heads", "groups", "size"), [(4, 4, 16), (6, 2, 64), (3, 1, 80), (2, 1, 96)])
 def test_sides_in_bfloat16(heads: int, groups: int, size: int, window: int | None) -> None:
     torch.manual_seed(size)
     parts = [torch.randn(TOKENS, count, size).bfloat16() for count in (heads, groups, groups)]

@@ -123,7 +123,7 @@ def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor
     keys = -(-where.longest // (4 * _LANE)) * 4 * _LANE
     room = keys * (2 * block + (4 + more_rows) * size)
     if query_SHP.dtype == torch.bfloat16:
-        room = keys * (7 * block + 7 * size) // 2 + 3 * block * size // 2
+        room = keys * (5 * block // 2 + 96 + 7 * size // 2) + (block // 2 + 64) * size
     return torch.empty(torch.get_num_threads() * room)
 
 

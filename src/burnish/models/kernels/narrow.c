@@ -35,47 +35,26 @@ typedef void block_product(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, i
                            float *sums);
 
 #ifdef HAS_AMX
-/* Tiles 0 to 3 are sums of two times two tiles, 4 and 5 rows of x, 6 and 7 of W. */
-static void configure(int64_t first, int64_t second) {
-    uint8_t one = (uint8_t)first, two = (uint8_t)second;
-    const uint8_t rows[NUM_TILES] = {one, one, two, two, one, two, TILE_SIDE, TILE_SIDE};
-    const uint16_t bytes[NUM_TILES] = {64, 64, 64, 64, 64, 64, 64, 64};
-    set_tiles(rows, bytes);
-}
-
 static void by_tiles(const bfloat16 *x, int64_t ld_x, const bfloat16 *w, int64_t steps, int64_t count, int more,
                      float *sums) {
-    int both = count > TILE_SIDE;
     (void)more; /* tiles are loaded past the caches, faster than they can be fetched ahead */
-    _tile_zero(0);
-    _tile_zero(1);
-    if (both) {
-        _tile_zero(2);
-        _tile_zero(3);
-    }
+    empty_square(count);
     for (int64_t s = 0; s < steps; s++, w += BLOCK * BLOCK, x += BLOCK) {
         _tile_loadd(4, x, ld_x * 2);
         _tile_stream_loadd(6, w, 64);
         _tile_stream_loadd(7, w + BLOCK * TILE_SIDE, 64);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
-        if (both) {
-            _tile_loadd(5, x + TILE_SIDE * ld_x, ld_x * 2);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
+        if (count <= TILE_SIDE) continue;
+        _tile_loadd(5, x + TILE_SIDE * ld_x, ld_x * 2);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(0, sums, BLOCK * 4);
-    _tile_stored(1, sums + TILE_SIDE, BLOCK * 4);
-    if (both) {
-        _tile_stored(2, sums + TILE_SIDE * BLOCK, BLOCK * 4);
-        _tile_stored(3, sums + TILE_SIDE * BLOCK + TILE_SIDE, BLOCK * 4);
-    }
+    store_square(sums, BLOCK, count);
 }
 #else
-static void configure(int64_t first, int64_t second) { (void)first, (void)second; }
+static inline void set_square(int64_t count, int64_t *set) { (void)count, (void)set; }
 static block_product *const by_tiles = NULL;
-static inline void _tile_release(void) {}
 #endif
 
 #if HAS_PAIRS
@@ -120,9 +99,8 @@ static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bia
         for (int64_t from = 0; from < rows; from += ROWS_AT_ONCE) /* so many rows of x stay in the second cache */
             _Pragma("omp for schedule(static) nowait") for (int64_t block = 0; block < outputs / BLOCK; block++) for (
                 int64_t row = from; row < least(rows, from + ROWS_AT_ONCE); row += BLOCK) {
-                int64_t count = least(BLOCK, rows - row), first = least(TILE_SIDE, count);
-                if (tiles && count != set) configure(first, count - first);
-                set = count;
+                int64_t count = least(BLOCK, rows - row);
+                if (tiles) set_square(count, &set);
                 multiply_block(x + row * ld_x, ld_x, w + block * BLOCK * inputs, inputs / BLOCK, count,
                                row + BLOCK >= rows && block + 1 < outputs / BLOCK, sums);
                 for (int64_t r = 0; r < count; r++) {
@@ -136,7 +114,7 @@ static void multiply_rows(const bfloat16 *x, const bfloat16 *w, const float *bia
                         round_all(own, narrow + place, BLOCK);
                 }
             }
-        if (tiles) _tile_release();
+        if (tiles) release_tiles();
     }
 }
 

@@ -13,34 +13,7 @@
 int has_wide(void) { return HAS_PAIRS && !may_use_tiles(); }
 
 #if HAS_PAIRS
-#define UNROLL_SQUARE _Pragma("GCC unroll 16")
-
 enum { CACHED = 256 * 1024 }; /* numbers of x */
-
-/* Sixteen rows of sixteen 32-bit numbers, turned. */
-static inline void turn_square(const bfloat16 *from, int64_t ld, bfloat16 *to, int64_t step) {
-    __m512i a[LANE], b[LANE];
-    UNROLL_SQUARE for (int i = 0; i < LANE; i++) a[i] = _mm512_loadu_si512(from + i * ld);
-    UNROLL_SQUARE for (int i = 0; i < LANE; i += 2) {
-        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
-        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
-    }
-    UNROLL_SQUARE for (int i = 0; i < LANE; i += 4) {
-        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
-        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
-        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
-        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
-    }
-    UNROLL_SQUARE for (int i = 0; i < 4; i++) {
-        __m512i low = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88), high = _mm512_shuffle_i32x4(a[i], a[i + 4], 0xdd);
-        __m512i more = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0x88);
-        __m512i most = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0xdd);
-        _mm512_storeu_si512(to + i * step, _mm512_shuffle_i32x4(low, more, 0x88));
-        _mm512_storeu_si512(to + (i + 4) * step, _mm512_shuffle_i32x4(high, most, 0x88));
-        _mm512_storeu_si512(to + (i + 8) * step, _mm512_shuffle_i32x4(low, more, 0xdd));
-        _mm512_storeu_si512(to + (i + 12) * step, _mm512_shuffle_i32x4(high, most, 0xdd));
-    }
-}
 
 /* The panel of a transpose: columns are rows of W, (32, inner). */
 static void lay_out_turned(const bfloat16 *w, int64_t ld_w, int64_t inner, bfloat16 *panel) {
