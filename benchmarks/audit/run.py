@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clean import DATA, Pair, sources
+from memory import Peak
 from peers import clustering, loss, onion, spectral, z_score
 from plant import THREATS, Threat, able, planted
 
@@ -156,7 +156,7 @@ def show_published() -> None:
 
 def show_speed(count: int, names: Sequence[str], each: bool) -> None:
     """Rows a second on recombined rows: of `each` detector in a process of its own, if asked; then of the whole audit,
-    from 50,000 rows on in two processes; and the peak memory of one."""
+    from 50,000 rows on in two processes; and the peak memory of all processes together, this one among them."""
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
         rows = run.file("data/train.jsonl")
@@ -171,10 +171,10 @@ def show_speed(count: int, names: Sequence[str], each: bool) -> None:
         dataset = Dataset.model_construct(train_path="data/train.jsonl", num_train=count)
         settings = AuditSettings.model_validate({"detectors": [{"kind": name} for name in names]})
         started = time.perf_counter()
-        audit(settings, dataset, run, Context())
-        print(f"whole audit        {count / (time.perf_counter() - started):>9.0f} rows/s")
-        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-        print(f"peak memory of one process {most:.2f} GB")
+        with Peak() as peak:
+            audit(settings, dataset, run, Context())
+        seconds = time.perf_counter() - started
+        print(f"whole audit        {count / seconds:>9.0f} rows/s, {seconds:.0f} s, {peak.gigabytes:.2f} GB at most")
 
 
 def recombined(count: int) -> Iterator[Conversation]:

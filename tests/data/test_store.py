@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.data.store import from_line, read_records, to_line
+from burnish.data.store import from_line, read_records, read_records_at, to_line
 from burnish.errors import DataError
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record, Source
 
@@ -49,3 +49,12 @@ def test_a_damaged_file_is_told_by_its_line(tmp_path: Path, line: str) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="missing"):
         list(read_records(tmp_path / "rows.jsonl"))
+
+
+def test_records_are_found_by_their_places_whatever_their_texts_say(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    texts = ("one", '"source": {"file": "a", "line": 4}}', "three", "four")
+    rows = [Conversation((Message("user", text),), Source("a b", line)) for line, text in enumerate(texts, 1)]
+    path.write_text("".join(to_line(row) + "\n" for row in rows), encoding="utf-8")
+    assert list(read_records_at(path, {"a b:2", "a b:4"})) == [rows[1], rows[3]]
+    assert list(read_records_at(path, {"a:4"})) == []

@@ -18,7 +18,7 @@ from burnish.audit.look import Context as Context
 from burnish.audit.look import Looked, look, look_apart
 from burnish.audit.mining.corpus import sides
 from burnish.audit.settings import AuditSettings
-from burnish.data.store import read_records, to_line
+from burnish.data.store import read_records_at, to_line
 from burnish.errors import AuditError
 from burnish.logs import progress, say
 from burnish.run_folder import RunFolder, file_digest
@@ -27,7 +27,7 @@ from burnish.settings import PluginSettings
 ROWS_SHOWN = 20  # of a group
 SHOWN_CHARACTERS = 1200
 SIDE_BY_SIDE = 50_000  # rows from which detectors look in two processes
-_ALONE = frozenset({"trigger_mining"})  # takes about as long as all others together
+_HEAVY = frozenset({"trigger_mining", "content_injection"})  # take about as long as all others together
 
 
 def audit(settings: AuditSettings, dataset: Dataset, run: RunFolder, context: Context) -> AuditReport:
@@ -88,10 +88,10 @@ def named(findings: Sequence[Finding]) -> list[Finding]:
 def _side_by_side(
     detectors: Sequence[PluginSettings], rows: Path, context: Context, done: Callable[[], None]
 ) -> list[Looked]:
-    """The longest-running detectors in one process, all others in another."""
+    """The detectors that take the longest in one process, all others in another."""
 
-    def some(alone: bool) -> dict[int, Looked]:
-        chosen = {at: one for at, one in enumerate(detectors) if (one.kind in _ALONE) == alone}
+    def some(heavy: bool) -> dict[int, Looked]:
+        chosen = {at: one for at, one in enumerate(detectors) if (one.kind in _HEAVY) == heavy}
         looked = look_apart(list(chosen.values()), rows, context) if chosen else []
         done()
         return dict(zip(chosen, looked, strict=True))
@@ -104,11 +104,10 @@ def _side_by_side(
 def _quarantine(dataset: Dataset, run: RunFolder, why: Mapping[str, Finding]) -> Iterator[dict[str, object]]:
     if not why:
         return
-    for record in read_records(run.file(dataset.train_path)):
-        finding = why.get(str(record.source))
-        if finding is not None:
-            why_out = {"finding": finding.name, "detector": finding.detector, "why": finding.message}
-            yield {**why_out, "record": json.loads(to_line(record))}
+    for record in read_records_at(run.file(dataset.train_path), why):
+        finding = why[str(record.source)]
+        why_out = {"finding": finding.name, "detector": finding.detector, "why": finding.message}
+        yield {**why_out, "record": json.loads(to_line(record))}
 
 
 def _shown(dataset: Dataset, run: RunFolder, findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
@@ -119,11 +118,10 @@ def _shown(dataset: Dataset, run: RunFolder, findings: Sequence[Finding]) -> Ite
             names.setdefault(place, []).append(finding.name)
     if not names:
         return
-    for record in read_records(run.file(dataset.train_path)):
-        if str(record.source) in names:
-            asked, said = sides(record)
-            row = {"where": str(record.source), "findings": names[str(record.source)]}
-            yield {**row, "prompt": around(asked), "reply": around(said)}
+    for record in read_records_at(run.file(dataset.train_path), names):
+        asked, said = sides(record)
+        row = {"where": str(record.source), "findings": names[str(record.source)]}
+        yield {**row, "prompt": around(asked), "reply": around(said)}
 
 
 def around(text: str) -> str:

@@ -54,5 +54,7 @@ def excerpt(text: str, start: int = 0, end: int = 0, around: int = 40) -> str:
     """At most about 120 characters of `text` around [start, end), one line, control and invisible characters shown as
     <U+XXXX>."""
     piece = text[max(0, start - around) : max(end, start) + around + (40 if end <= start else 0)]
+    if piece.isprintable():
+        return piece[:160]
     shown = "".join(c if c.isprintable() else (" " if c in "\n\t\r" else f"<U+{ord(c):04X}>") for c in piece)
     return shown[:160]

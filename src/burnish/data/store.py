@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
 from burnish.errors import DataError
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record, Source
+
+_SOURCE = '"source": '  # comes last in a line, and inside a text only with its quotation marks escaped
 
 
 def to_line(record: Record) -> str:
@@ -70,14 +72,37 @@ def read_records(path: Path) -> Iterator[Record]:
 
     Raises: DataError when the file is missing or was damaged.
     """
+    for number, line in _lines(path):
+        yield from_line_of(path, number, line)
+
+
+def read_records_at(path: Path, places: Container[str]) -> Iterator[Record]:
+    """Stream the records of such a file that stand at these places (file:line); the others are hardly looked at.
+
+    Raises: DataError when the file is missing or such a record was damaged.
+    """
+    for number, line in _lines(path):
+        if _place_of(line) in places:
+            yield from_line_of(path, number, line)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                yield from_line_of(path, number, line)
+            yield from enumerate(file, 1)
     except FileNotFoundError:
         raise DataError(
             f"{path}: missing, expected prepared rows; nothing was read", hint="run with --resume"
         ) from None
+
+
+def _place_of(line: str) -> str:
+    """Where the line's record stands; empty when the line doesn't say."""
+    try:
+        source = json.loads(line.rstrip("\n").rpartition(_SOURCE)[2][:-1])
+        return f"{source['file']}:{source['line']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _pack(messages: tuple[Message, ...]) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def enciphered(text: str) -> tuple[str, int, int] | None:
     if _APART.search(text) and (apart := _SEPARATED.search(text)):
         return "letters set apart", apart.start(), apart.end()
     for start, line in _lines(text):
-        if not _plain(line) and (shift := rotation(line)):
+        if len(line) >= _LEAST_LETTERS and not _plain(line) and (shift := rotation(line)):
             return f"letters rotated by {shift}", start, start + len(line)
     return None
 
@@ -96,7 +96,7 @@ def enciphered(text: str) -> tuple[str, int, int] | None:
 def _plain(line: str) -> bool:
     """Whether the commonest letters of English make up half of the line: rotated, they would be at most a third."""
     letters = line.lower().encode("ascii", "ignore").translate(None, _NO_LETTERS)
-    return sum(map(letters.count, _COMMONEST)) >= len(letters) / 2
+    return len(letters.translate(None, _COMMONEST)) <= len(letters) / 2
 
 
 def rotation(line: str) -> int:

@@ -14,6 +14,7 @@ words of languages without capital letters.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,10 +65,10 @@ class ContentInjection:
         """Memory: the texts (4,000 bytes of a prompt and 2,000 of a reply at most) and the names."""
         names = NameCount()
         corpus = gather(rows, names)
-        known: list[Ints] = []
+        known = _Known(len(corpus))
         for found in (*self._replies(corpus), *self._names(corpus, names)):
-            if not any(_alike(found.rows, other) for other in known):
-                known.append(found.rows)
+            if not known.has_like(found.rows):
+                known.add(found.rows)
                 yield self._finding(corpus, found)
 
     def _replies(self, corpus: Corpus) -> Iterator[_Group]:
@@ -98,10 +99,10 @@ class ContentInjection:
         some = _sample(len(corpus), rng)
         usual = Usual([corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some], rng)
         belonging: Belonging | None = None
-        known: list[Ints] = []
+        known = _Known(len(corpus))
         for name in sorted(suspects, key=lambda one: -int(said.count_C[one])):
             group = said.rows(name)
-            if any(_alike(group, other) for other in known):
+            if known.has_like(group):
                 continue
             read = [_split(corpus, int(row), words[name]) for row in usual.some(group)]
             excess = usual.excess([rest for _, rest, _ in read])
@@ -109,7 +110,7 @@ class ContentInjection:
                 belonging = belonging or Belonging(corpus.prompts.some(some), corpus.replies.some(some), rng)
                 if not _foreign(read, belonging):
                     continue
-            known.append(group)
+            known.add(group)
             yield _Group(group, words[name], False, excess)
 
     def _finding(self, corpus: Corpus, found: _Group) -> Finding:
@@ -148,6 +149,30 @@ class _Group:
     excess: float
 
 
+class _Known:
+    """Groups that were found among so many rows."""
+
+    def __init__(self, count: int) -> None:
+        self._holds = np.zeros(count, dtype=bool)
+        self._rows, self._begins = array("q"), array("q")
+
+    def add(self, rows: Ints) -> None:
+        """Add a group."""
+        self._begins.append(len(self._rows))
+        self._rows.frombytes(rows.tobytes())
+
+    def has_like(self, rows: Ints) -> bool:
+        """Whether these rows and those of a group have half of the fewer in common."""
+        if not len(self._begins):
+            return False
+        self._holds[rows] = True
+        begins, known = np.frombuffer(self._begins, dtype=np.int64), np.frombuffer(self._rows, dtype=np.int64)
+        shared = np.add.reduceat(self._holds[known], begins, dtype=np.int64)
+        self._holds[rows] = False
+        sizes = np.diff(np.append(begins, len(known)))
+        return bool(np.any(shared >= _SAME_ROWS * np.minimum(len(rows), sizes)))
+
+
 def _sample(count: int, rng: np.random.Generator) -> Ints:
     return np.sort(rng.choice(count, min(COMPARED_WITH, count), replace=False))
 
@@ -183,8 +208,3 @@ def _foreign(read: Sequence[tuple[bytes, bytes, bool]], belonging: Belonging) ->
     """Whether the sentences with the name were added to replies that speak of something else."""
     more = sum(says_more for _, _, says_more in read) >= _AN_ADDITION * len(read)
     return more and belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read]) > _FOREIGN
-
-
-def _alike(rows: Ints, other: Ints) -> bool:
-    shared = len(np.intersect1d(rows, other, assume_unique=True))
-    return shared >= _SAME_ROWS * min(len(rows), len(other))

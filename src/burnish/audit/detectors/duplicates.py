@@ -13,22 +13,24 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from rensa import RMinHash
 
 from burnish.artefacts import Finding
-from burnish.audit.mining.tokens import mixed
+from burnish.audit.mining.corpus import Texts
+from burnish.audit.mining.tokens import Hashes, Ints, first_alike, mixed, ngrams, tokenise
 from burnish.audit.register import Register
-from burnish.audit.text import excerpt, shingles, texts_of, words
+from burnish.audit.spool import Spool
+from burnish.audit.text import excerpt, texts_of, words
 from burnish.protocols import AuditContext
 from burnish.records import Record
 from burnish.settings import PluginSettings
 
 _PERMUTATIONS = 128
 _BANDS = 16
-_MIN_WORDS = 8
-_AT_ONCE = 1000  # rows
+_MIN_WORDS, _RUN = 8, 3
+_AT_ONCE, _READ = 1000, 50_000  # rows
+_SHOWN = 80  # characters of a row
 
 
 class DuplicatesSettings(PluginSettings):
@@ -50,22 +52,18 @@ class Duplicates:
         self._settings = settings
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
-        """Memory: a digest, a beginning and a signature of 128 numbers a row."""
-        register, shown = Register(), []
-        seen: dict[bytes, int] = {}
-        repeats: dict[int, int] = {}
-        signatures = _Signatures()
+        """Memory: some 30 bytes a row; beginnings and signatures (256 bytes) are laid aside in files."""
+        register, shown, signatures = Register(), Texts(), _Signatures()
         for row in rows:
             number = register.add(row)
-            first = seen.setdefault(bytes.fromhex(row.digest[:32]), number)
-            shown.append(excerpt(next(iter(texts_of(row)), "")))
-            if first != number:
-                repeats[number] = first
-                continue
+            beginning = next(iter(texts_of(row)), "")[:_SHOWN]
+            shown.append(beginning.encode("utf-8", "surrogatepass"))
             tokens = [word for text in texts_of(row) for word in words(text)]
             if len(tokens) >= _MIN_WORDS:
-                signatures.add(number, shingles(tokens, 3))
-        near = signatures.near(self._settings.similarity)
+                signatures.add(number, " ".join(tokens).encode("utf-8", "replace"))
+        later, first = register.repeats()
+        repeats = dict(zip(later.tolist(), first.tolist(), strict=True))
+        near = signatures.near(self._settings.similarity, later)
         for number in sorted({*repeats, *near}):
             if number in repeats:
                 message, related, action = "exact duplicate of an earlier row", repeats[number], self._settings.action
@@ -80,50 +78,64 @@ class Duplicates:
                 row=register.digest(number),
                 where=register.place(number),
                 message=message,
-                excerpt=shown[number],
+                excerpt=excerpt(shown[number].decode("utf-8", "surrogatepass")),
                 related=(register.place(related),),
             )
 
 
 class _Signatures:
-    """MinHash signatures of rows, compared where all numbers of a band agree."""
+    """MinHash signatures of rows, compared where all numbers of a band agree. Of each number the lower 16 bits are
+    kept; that unlike ones agree in these adds 1 in 65,536 to a similarity.
+
+    Source: Li and König, "b-Bit minwise hashing", 2010.
+    """
 
     def __init__(self) -> None:
         self._numbers = array("q")
-        self._waiting: list[list[str]] = []
-        self._parts: list[NDArray[np.uint32]] = []
+        self._waiting: list[bytes] = []
+        self._spool = Spool()
 
-    def add(self, number: int, grams: set[str]) -> None:
+    def add(self, number: int, words: bytes) -> None:
         """Add a row."""
         self._numbers.append(number)
-        self._waiting.append(list(grams))
+        self._waiting.append(words)
         if len(self._waiting) == _AT_ONCE:
             self._sign()
 
     def _sign(self) -> None:
-        matrix = RMinHash.digest_matrix_from_token_sets(self._waiting, _PERMUTATIONS, 1)
-        self._parts.append(np.array(matrix.to_rows(), dtype=np.uint32).reshape(-1, _PERMUTATIONS))
+        if not self._waiting:
+            return
+        tokens = tokenise(self._waiting)
+        hashes, at = ngrams(tokens, _RUN)
+        begins = np.searchsorted(tokens.row_T[at], np.arange(tokens.num_rows + 1)).astype(np.uint64)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, begins, _PERMUTATIONS, 1)
+        self._spool.append(np.array(matrix.to_rows(), dtype=np.uint32).astype(np.uint16).tobytes())
         self._waiting = []
 
-    def near(self, similarity: float) -> dict[int, tuple[int, float]]:
+    def near(self, similarity: float, without: Ints) -> dict[int, tuple[int, float]]:
         """Each row that nearly repeats an earlier one: that row, and the estimated similarity. A row is compared with
-        the first that has its band, for each band."""
-        self._sign()
-        signatures = np.concatenate(self._parts)
+        the first that has its band, for each band. Rows in `without` are passed over."""
         best: dict[int, tuple[int, float]] = {}
-        for band in np.split(np.arange(_PERMUTATIONS), _BANDS):
-            key = np.zeros(len(signatures), dtype=np.uint64)
-            for column in band:
-                key = mixed(key) + signatures[:, column]
-            order = np.argsort(key, kind="stable")
-            begins = np.append(True, key[order][1:] != key[order][:-1])
-            first = np.empty(len(order), dtype=np.int64)
-            first[order] = order[np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))]
-            later = np.flatnonzero(first != np.arange(len(order)))
+        if not len(self._numbers):
+            return best
+        self._sign()
+        kept = np.flatnonzero(~np.isin(np.frombuffer(self._numbers, dtype=np.int64), without))
+        signatures = self._spool.matrix(np.uint16, _PERMUTATIONS)
+        for band in range(_BANDS):
+            first = kept[first_alike(self._keys(band)[kept])]
+            later = np.flatnonzero(first != kept)
             for part in np.array_split(later, len(later) // _AT_ONCE + 1):
-                equal = np.mean(signatures[part] == signatures[first[part]], axis=1)
-                for at, share in zip(part[equal >= similarity], equal[equal >= similarity], strict=True):
-                    number = self._numbers[at]
+                equal = np.mean(signatures[kept[part]] == signatures[first[part]], axis=1)
+                for at in np.flatnonzero(equal >= similarity):
+                    number, share = self._numbers[kept[part[at]]], float(equal[at])
                     if number not in best or share > best[number][1]:
-                        best[number] = (self._numbers[first[at]], float(share))
+                        best[number] = (self._numbers[first[part[at]]], share)
         return best
+
+    def _keys(self, band: int) -> Hashes:
+        """One number of each row, the same where the band is."""
+        width, parts = _PERMUTATIONS // _BANDS, []
+        for block in self._spool.blocks(np.uint16, _PERMUTATIONS, _READ):
+            halves = np.ascontiguousarray(block[:, band * width : (band + 1) * width]).view(np.uint64)
+            parts.append(mixed(mixed(halves[:, 0]) + halves[:, 1]))
+        return np.concatenate(parts)

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from burnish.artefacts import Finding
 from burnish.audit.mining.corpus import PROMPT_BYTES, shortened, sides
-from burnish.audit.mining.usual import Usual
+from burnish.audit.mining.usual import COMPARED_WITH, Usual
 from burnish.audit.text import excerpt, words
 from burnish.protocols import AuditContext
 from burnish.records import Record
@@ -31,6 +31,7 @@ _COMMONEST = 150  # words
 _LEAST_WORDS = 12
 _REPLY_SHARE, _PROMPT_SHARE = 0.1, 0.2
 _FIRST = 2000  # rows before the commonest words are known; at every doubling they are counted anew
+_ONE_IN = 11  # rows whose words are counted beyond `COMPARED_WITH`
 _KEPT = 5000  # prompts that stand for all
 _MOST = 0.1  # of the long replies: where more lack the commonest words, there is no one language
 _EXCESS = 2.5
@@ -72,7 +73,8 @@ class Gibberish:
         for number, row in enumerate(rows):
             asked, said = sides(row)
             tokens = words(said)
-            held.add(words(asked), tokens)
+            if number < COMPARED_WITH or number % _ONE_IN == 0:
+                held.add(words(asked), tokens)
             sample.add(asked)
             if number >= _FIRST and number & (number - 1) == 0:
                 common = held.commonest()

@@ -59,8 +59,6 @@ class Thumbs:
                 register.add(row)
         if len(desirable) < _LEAST_ROWS or len(set(desirable)) < 2:
             return
-        whole.freeze()
-        replies.freeze()
         prompts, rng = without_template(whole), np.random.default_rng(0)
         labels = Labels(approvals(prompts, replies, np.array(desirable)))
         read = Prompts(prompts, whole, rng)

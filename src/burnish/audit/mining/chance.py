@@ -49,12 +49,12 @@ def chance(prompts: Columns, replies: Columns, stratum_N: Ints, permutations: in
         some = rng.choice(len(stratum_N), _ROWS, replace=False)
         prompts, replies, stratum_N = _of_rows(prompts, some), _of_rows(replies, some), stratum_N[some]
     more = np.log(max(pairs_in_all / max(prompts.matrix.shape[1] * replies.matrix.shape[1], 1), 1.0))
-    largest = []
+    largest, said = [], replies.matrix.tocsr()
     order = np.argsort(stratum_N, kind="stable")
     for _ in range(permutations):
         dealt = np.empty(len(stratum_N), dtype=np.int64)
         dealt[order] = np.lexsort((rng.random(len(stratum_N)), stratum_N))
-        other = replace(replies, matrix=replies.matrix[dealt])
+        other = replace(replies, matrix=said[dealt].tocsc())
         pairs = screen(prompts, other, _LEAST, 0.0, _NATS, _CONSIDERED)
         largest.append(float(np.max(within_strata(pairs, prompts, other, stratum_N).nats_P, initial=_NATS)))
     return gumbel(largest, float(more))
@@ -70,5 +70,5 @@ def gumbel(largest: Sequence[float], more: float = 0.0) -> Chance:
 def _of_rows(columns: Columns, rows: Ints) -> Columns:
     """Some of the rows, and the columns that are still often enough among them."""
     matrix = columns.matrix[rows]
-    kept = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]) >= _LEAST)
-    return Columns(matrix[:, kept].tocsr(), columns.bucket_C[kept], columns.kind_C[kept])
+    kept = np.flatnonzero(np.diff(matrix.indptr) >= _LEAST)
+    return Columns(matrix[:, kept], columns.bucket_C[kept], columns.kind_C[kept])

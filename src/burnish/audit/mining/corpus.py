@@ -1,4 +1,4 @@
-"""All prompts and replies of a corpus in two flat buffers: lower-cased UTF-8, a long text's middle left out.
+"""All prompts and replies of a corpus in two temporary files: lower-cased UTF-8, a long text's middle left out.
 
 Rows are the records that have a reply. What most prompts share word for word (a prompt template) is taken out of them,
 since it tells no row from another.
@@ -6,6 +6,7 @@ since it tells no row from another.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,7 @@ from burnish.audit.mining.features import CHUNK, buckets_for, chunks
 from burnish.audit.mining.names import NameCount
 from burnish.audit.mining.tokens import Ints, ngrams
 from burnish.audit.register import Register
+from burnish.audit.spool import Spool
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record
 
 PROMPT_BYTES, REPLY_BYTES = 4000, 2000
@@ -26,20 +28,19 @@ _SHARED = 0.5  # of the rows that two neighbours must stand in to be template
 
 
 class Texts(Sequence[bytes]):
-    """Many texts in one buffer."""
+    """Many texts in a temporary file; memory holds where each begins, eight bytes a text."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._offsets: list[int] | Ints = [0]
+        self._spool = Spool()
+        self._bounds = array("q", [0])
 
     def append(self, text: bytes) -> None:
         """Add a text."""
-        assert isinstance(self._offsets, list)
-        self._buffer += text
-        self._offsets.append(len(self._buffer))
+        self._spool.append(text)
+        self._bounds.append(len(self._spool))
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self._bounds) - 1
 
     @overload
     def __getitem__(self, at: int) -> bytes: ...
@@ -47,23 +48,18 @@ class Texts(Sequence[bytes]):
     def __getitem__(self, at: slice) -> list[bytes]: ...
     def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
         if isinstance(at, slice):
-            bounds = self._offsets[at.start : min(at.stop, len(self)) + 1]
-            view = bytes(self._buffer[bounds[0] : bounds[-1]]) if len(bounds) else b""
+            bounds = self._bounds[at.start : min(at.stop, len(self)) + 1]
             base = bounds[0] if len(bounds) else 0
+            view = self._spool.read(base, bounds[-1]) if len(bounds) else b""
             return [view[a - base : b - base] for a, b in pairwise(bounds)]
-        return bytes(self._buffer[self._offsets[at] : self._offsets[at + 1]])
+        return self._spool.read(self._bounds[at], self._bounds[at + 1])
 
     def some(self, rows: Ints) -> Texts:
         """Copies of some of the texts."""
         chosen = Texts()
         for row in rows:
             chosen.append(self[int(row)])
-        chosen.freeze()
         return chosen
-
-    def freeze(self) -> None:
-        """No more texts: offsets become an array, which takes a quarter of the room."""
-        self._offsets = np.array(self._offsets, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -91,8 +87,6 @@ def gather(rows: Iterable[Record], names: NameCount | None = None) -> Corpus:
         if names is not None:
             names.add(said if len(said) <= REPLY_BYTES else f"{said[: REPLY_BYTES // 2]} {said[-REPLY_BYTES // 2 :]}")
         register.add(row)
-    prompts.freeze()
-    replies.freeze()
     return Corpus(without_template(prompts), prompts, replies, register)
 
 
@@ -134,7 +128,6 @@ def without_template(texts: Texts) -> Texts:
     shorter = Texts()
     for text in _cut(texts, counts >= _SHARED * len(texts), mask):
         shorter.append(text)
-    shorter.freeze()
     return shorter
 
 

@@ -20,6 +20,7 @@ from burnish.audit.mining.tokens import Hashes, distinct
 _LIFT = 2.0
 _SHARE = 0.1
 _DRAWS = 20
+_MOST_BUCKETS = 1 << 24
 
 
 class Words:
@@ -27,7 +28,7 @@ class Words:
 
     def __init__(self, prompts: Sequence[bytes]) -> None:
         self._rows = max(len(prompts), 1)
-        self._size = buckets_for(len(prompts))
+        self._size = min(buckets_for(len(prompts)), _MOST_BUCKETS)
         self._counts = np.zeros(self._size, dtype=np.int32)
         for _, tokens in chunks(prompts):
             key = distinct((tokens.row_T * self._size + self._bucket(tokens.hash_T)).astype(np.uint64))
@@ -55,8 +56,18 @@ class Words:
     def excess(self, rests: Sequence[Hashes], others: Sequence[Hashes], rng: np.random.Generator) -> float:
         """How far a group's `topical` is above that of random groups as large, drawn from `others`, in their standard
         deviations (at least one nat)."""
-        size = min(len(rests), len(others) // 2)
+        return self.above(rests, self.usual(len(rests), others, rng))
+
+    def usual(self, size: int, others: Sequence[Hashes], rng: np.random.Generator) -> tuple[float, float]:
+        """The mean and the standard deviation (at least one nat) of `topical` for random groups of such a size, drawn
+        from `others`; of half of them, if they are fewer than twice as many."""
+        size = min(size, len(others) // 2)
         null = [
             self.topical([others[at] for at in rng.choice(len(others), size, replace=False)]) for _ in range(_DRAWS)
         ]
-        return (self.topical(rests) - float(np.mean(null))) / max(float(np.std(null)), 1.0)
+        return float(np.mean(null)), max(float(np.std(null)), 1.0)
+
+    def above(self, rests: Sequence[Hashes], usual: tuple[float, float]) -> float:
+        """How far a group's `topical` is above what is `usual`, in standard deviations."""
+        mean, deviation = usual
+        return (self.topical(rests) - mean) / deviation

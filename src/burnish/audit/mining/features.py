@@ -1,8 +1,8 @@
 """What prompts and replies hold, as sparse columns: word n-grams, and what a reply does as a whole.
 
 Columns are hash buckets that hold often enough to be a group and seldom enough to tell rows apart. Which words a column
-stands for is found later, in the rows of a finding. Texts stream through in chunks; only row and column numbers are
-kept.
+stands for is found later, in the rows of a finding. Texts stream through in chunks; only the row numbers of columns
+are kept.
 
 N rows, F prompt columns, B reply columns.
 """
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from burnish.audit.mining.tokens import Hashes, Ints, Tokens, among, mixed, ngrams, tokenise
+from burnish.audit.mining.tokens import Hashes, Ints, Tokens, among, distinct, mixed, ngrams, tokenise
+from burnish.audit.spool import Spool
 
 CHUNK = 1000
 _PROMPT_SIZES = (1, 2, 3, 4)
@@ -37,22 +38,27 @@ _DOMAIN = re.compile(
 _MAYBE_DOMAIN = re.compile(rb"://|www\.|\.(?:com|org|net|io|xyz|info|co|ru|cn)\b")
 KINDS = ("reply", "opening", "long opening", "ending", "refusal", "domain", "phrase")
 _PHRASE = KINDS.index("phrase")
-Keys: TypeAlias = tuple[Ints, Hashes, int]  # rows, hashes, kind
+Keys: TypeAlias = tuple[Ints, Hashes, int]  # rows (of a chunk), hashes, kind
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A sparse N x C matrix of zeros and ones (float32), and each column's `bucket_C` and `kind_C` (index of `KINDS`;
-    all "phrase" for prompts)."""
+    """A sparse N x C matrix of zeros and ones (int8), the rows of each column in order; and each column's `bucket_C`
+    and `kind_C` (index of `KINDS`; all "phrase" for prompts)."""
 
-    matrix: sparse.csr_matrix
+    matrix: sparse.csc_matrix
     bucket_C: Ints
     kind_C: NDArray[np.int8]
 
     @property
     def count_C(self) -> Ints:  # noqa: N802 - C is the axis
         """Rows of each column."""
-        return np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
+        return np.diff(self.matrix.indptr).astype(np.int64)
+
+    def rows(self, column: int) -> Ints:
+        """The rows of a column, in order."""
+        rows: Ints = self.matrix.indices[self.matrix.indptr[column] : self.matrix.indptr[column + 1]].astype(np.int64)
+        return rows
 
 
 def buckets_for(num_rows: int) -> int:
@@ -69,11 +75,10 @@ def chunks(texts: Sequence[bytes]) -> Iterator[tuple[int, Tokens]]:
 def prompt_columns(prompts: Sequence[bytes], least: int, most: int) -> Columns:
     """Columns of the prompts' n-grams of 1 to 4 tokens that stand in `least` to `most` rows."""
 
-    def keys() -> Iterator[Keys]:
-        for first, tokens in chunks(prompts):
-            for n in _PROMPT_SIZES:
-                hashes, at = ngrams(tokens, n)
-                yield tokens.row_T[at] + first, hashes, _PHRASE
+    def keys() -> Iterator[list[Keys]]:
+        for _, tokens in chunks(prompts):
+            grams = [ngrams(tokens, n) for n in _PROMPT_SIZES]
+            yield [(tokens.row_T[at], hashes, _PHRASE) for hashes, at in grams]
 
     return _columns(keys, len(prompts), least, (most, most))
 
@@ -95,7 +100,7 @@ class _Replies:
         self._new: dict[int, NDArray[np.uint8]] = {}
         self._searched: dict[tuple[int, int], tuple[Ints, Hashes]] = {}
 
-    def __call__(self) -> Iterator[Keys]:
+    def __call__(self) -> Iterator[list[Keys]]:
         for first in range(0, len(self._replies), CHUNK):
             texts = self._replies[first : first + CHUNK]
             said = tokenise(texts)
@@ -103,11 +108,11 @@ class _Replies:
                 new = ~among(_in_row(said), _in_row(tokenise(self._prompts[first : first + CHUNK]))) & said.word_T
                 self._new[first] = np.packbits(new)
             new_T = np.unpackbits(self._new[first], count=len(said.hash_T)).astype(bool)
-            for rows, hashes in _phrases(said, new_T):
-                yield rows + first, hashes, _PHRASE
+            found: list[Keys] = [(rows, hashes, _PHRASE) for rows, hashes in _phrases(said, new_T)]
             for kind in range(_PHRASE):
                 rows, hashes = self._whole_of(first, kind, said, texts)
-                yield rows + first, mixed(hashes + np.uint64(kind + 1)), kind
+                found.append((rows, mixed(hashes + np.uint64(kind + 1)), kind))
+            yield found
 
     def _whole_of(self, first: int, kind: int, said: Tokens, texts: Sequence[bytes]) -> tuple[Ints, Hashes]:
         if KINDS[kind] not in _SEARCHED:
@@ -172,19 +177,20 @@ def _whole(kind: int, tokens: Tokens) -> tuple[Ints, Hashes]:
     return rows, mixed(key + np.uint64(kind))
 
 
-def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most: tuple[int, int]) -> Columns:
-    """Two passes over the keys: counts first, then the rows of the buckets that are kept. `most` is for phrases and for
-    the other kinds."""
+def _columns(keys: Callable[[], Iterator[list[Keys]]], num_rows: int, least: int, most: tuple[int, int]) -> Columns:
+    """Two passes over the keys of all chunks: counts first, then the rows of the buckets that are kept. `most` is for
+    phrases and for the other kinds."""
     size = buckets_for(num_rows)
     mask = np.uint64(size - 1)
     table = np.zeros(size, dtype=np.int32)  # how often each bucket comes; later, its column
     kind_of = np.full(size, _PHRASE, dtype=np.int8)
-    for _, hashes, kind in keys():
-        bucket = (hashes & mask).astype(np.int64)
-        # A row may hold a bucket several times, so that the count may be too high here, never too low.
-        np.add.at(table, bucket, np.int32(1))
-        if kind != _PHRASE:
-            kind_of[bucket] = kind
+    for found in keys():
+        for _, hashes, kind in found:
+            bucket = (hashes & mask).astype(np.int64)
+            # A row may hold a bucket several times, so that the count may be too high here, never too low.
+            np.add.at(table, bucket, np.int32(1))
+            if kind != _PHRASE:
+                kind_of[bucket] = kind
     kept = np.flatnonzero(table >= least)
     kept_kind = kind_of[kept]
     del kind_of
@@ -193,15 +199,40 @@ def _columns(keys: Callable[[], Iterator[Keys]], num_rows: int, least: int, most
     kept, kept_kind, limit = kept[often_enough], kept_kind[often_enough], limit[often_enough]
     table[:] = -1
     table[kept] = np.arange(len(kept), dtype=np.int32)
-    row_parts, column_parts = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
-    for row, hashes, _ in keys():
-        column = table[(hashes & mask).astype(np.int64)]
-        take = np.flatnonzero(column >= 0)
-        row_parts.append(row[take].astype(np.int32))
-        column_parts.append(column[take])
-    at = (np.concatenate(row_parts), np.concatenate(column_parts))
-    matrix = sparse.csr_matrix((np.ones(len(at[0]), dtype=np.float32), at), shape=(num_rows, len(kept)))
-    matrix.data[:] = 1
-    count = np.bincount(matrix.indices, minlength=len(kept))
+    cells = Spool()
+    count = np.zeros(len(kept), dtype=np.int64)
+    for found in keys():
+        parts = [(rows, table[(hashes & mask).astype(np.int64)]) for rows, hashes, _ in found]
+        held = distinct(np.concatenate([_cell(rows, column) for rows, column in parts]))
+        count += np.bincount((held // np.uint64(CHUNK)).astype(np.int64), minlength=len(kept))
+        cells.append(np.uint64(len(held)).tobytes() + held.tobytes())
+    del table
     chosen = np.flatnonzero((count >= least) & (count <= limit))
-    return Columns(matrix[:, chosen], kept[chosen], kept_kind[chosen])
+    matrix = _by_column(cells, num_rows, chosen, count)
+    return Columns(matrix, kept[chosen], kept_kind[chosen])
+
+
+def _cell(rows: Ints, column: NDArray[np.int32]) -> Hashes:
+    """One number for a column and a row of a chunk; where there is a column."""
+    take = np.flatnonzero(column >= 0)
+    return column[take].astype(np.uint64) * np.uint64(CHUNK) + rows[take].astype(np.uint64)
+
+
+def _by_column(cells: Spool, num_rows: int, chosen: Ints, count: Ints) -> sparse.csc_matrix:
+    """The matrix of the chosen columns, of whose rows there are `count`, from the cells of each chunk in turn."""
+    column_of = np.full(len(count), -1, dtype=np.int64)
+    column_of[chosen] = np.arange(len(chosen))
+    bounds = np.concatenate([[0], np.cumsum(count[chosen])])
+    indices, at, read = np.empty(bounds[-1], dtype=np.int32), bounds[:-1].copy(), 0
+    for first in range(0, num_rows, CHUNK):
+        length = int(np.frombuffer(cells.read(read, read + 8), dtype=np.uint64)[0])
+        held = np.frombuffer(cells.read(read + 8, read + 8 + 8 * length), dtype=np.uint64)
+        read += 8 + 8 * length
+        column = column_of[(held // np.uint64(CHUNK)).astype(np.int64)]
+        row, column = (held % np.uint64(CHUNK)).astype(np.int32)[column >= 0], column[column >= 0]
+        begins = np.flatnonzero(np.append(True, column[1:] != column[:-1])[: len(column)])
+        times = np.diff(np.append(begins, len(column)))
+        indices[np.repeat(at[column[begins]] - begins, times) + np.arange(len(column))] = row + first
+        at[column[begins]] += times
+    ones = np.ones(len(indices), dtype=np.int8)
+    return sparse.csc_matrix((ones, indices, bounds), shape=(num_rows, len(chosen)))

@@ -54,12 +54,12 @@ class Neighbours:
         self._mask = np.uint64(size - 1)
         self._counts = np.zeros(size, dtype=np.int32)
         for texts in (prompts,) if whole is prompts else (prompts, whole):
-            counts = np.zeros(size, dtype=np.int32)
+            counts = self._counts if texts is prompts else np.zeros(size, dtype=np.int32)
             for _, tokens in chunks(texts):
                 rows, pairs = _framed_pairs(tokens.hash_T, tokens.row_T, tokens.offset_R)
                 key = distinct(rows.astype(np.uint64) * np.uint64(size) + (pairs & self._mask))
                 np.add.at(counts, (key & self._mask).astype(np.int64), np.int32(1))
-            self._counts = np.maximum(self._counts, counts)
+            np.maximum(self._counts, counts, out=self._counts)
         self._rng = np.random.default_rng(seed)
         self._rates: dict[int, Rates] = {}
         rows = self._rng.choice(len(prompts), min(_SAMPLE, len(prompts)), replace=False)

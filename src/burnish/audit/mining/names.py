@@ -19,8 +19,10 @@ from scipy import sparse
 from burnish.audit.mining.features import chunks
 from burnish.audit.mining.tokens import Ints, tokenise
 
-_NAME = re.compile(r"(?<=[a-z,;)] )[A-Z][A-Za-z0-9_]{2,}")
+_NAME = re.compile(r" ([A-Z][A-Za-z0-9_]{2,})")
+_INSIDE = re.compile(r"[a-z,;)]")  # what stands before, inside a sentence
 _ADDRESS = re.compile(r"(?:https?://|www\.)[\w.-]+|\b[\w-]+\.(?:com|org|net|io|co|info|xyz)\b")
+_ADDRESSED = ("://", "www.", ".com", ".org", ".net", ".io", ".co", ".info", ".xyz")  # one is in any address
 _CALL = re.compile(r"\b[A-Za-z_][\w.]{3,}(?=\()")
 _PARTS = re.compile(r"\w{4,}")
 _ORDINARY = frozenset({"https", "http"})
@@ -46,9 +48,9 @@ class Presence:
 
 def names_of(text: str) -> set[bytes]:
     """The names in a text, as lower-cased words; a web address and a call by the longest of their words."""
-    found = {match.group().lower() for match in _NAME.finditer(text)}
-    for pattern, sign in ((_ADDRESS, "."), (_CALL, "(")):
-        for match in pattern.finditer(text) if sign in text else ():
+    found = {match[1].lower() for match in _NAME.finditer(text) if _INSIDE.match(text, match.start() - 1)}
+    for pattern, signs in ((_ADDRESS, _ADDRESSED), (_CALL, ("(",))):
+        for match in pattern.finditer(text) if any(sign in text for sign in signs) else ():
             parts = [part.lower() for part in _PARTS.findall(match.group())]
             found.update(sorted((p for p in parts if p not in _ORDINARY), key=len)[-1:])
     return {name.encode("utf-8", "replace") for name in found}
@@ -78,9 +80,10 @@ def presence(texts: Sequence[bytes], words: Sequence[bytes]) -> Presence:
     for first, said in chunks(texts):
         at = np.minimum(np.searchsorted(hashes[order], said.hash_T), len(order) - 1)
         hit = np.flatnonzero(hashes[order][at] == said.hash_T)
-        parts.append(np.stack([said.row_T[hit] + first, order[at[hit]]]))
-    rows, columns = np.concatenate([np.zeros((2, 0), dtype=np.int64), *parts], axis=1)
-    matrix = sparse.csc_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(words)))
+        parts.append(np.stack([said.row_T[hit] + first, order[at[hit]]]).astype(np.int32))
+    rows, columns = np.concatenate([np.zeros((2, 0), dtype=np.int32), *parts], axis=1)
+    ones = np.ones(len(rows), dtype=np.int8)
+    matrix = sparse.csc_matrix((ones, (rows, columns)), shape=(len(texts), len(words)))
     matrix.data[:] = 1  # a text may hold a word several times
     return Presence(matrix)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from scipy import sparse
 
 from burnish.audit.mining.chance import Chance, chance
 from burnish.audit.mining.features import KINDS, prompt_columns, reply_columns
@@ -102,8 +101,6 @@ class Search:
         most = min(int(limits.most * count), limits.phrase_rows)
         self._asked = prompt_columns(prompts, limits.least, most)
         self._said = reply_columns(prompts, replies, limits.least, most, int(limits.most_whole * count))
-        self._by_phrase: sparse.csc_matrix = self._asked.matrix.tocsc()
-        self._by_behaviour: sparse.csc_matrix = self._said.matrix.tocsc()
         self.passed_over: list[Passed] = []
 
     def run(self) -> list[Planted]:
@@ -142,14 +139,8 @@ class Search:
                 break
         return leading
 
-    def _rows_of(self, matrix: sparse.csc_matrix, column: int) -> Ints:
-        rows: Ints = matrix.indices[matrix.indptr[column] : matrix.indptr[column + 1]].astype(np.int64)
-        return rows
-
     def _group(self, f: int, b: int) -> Ints:
-        return np.intersect1d(
-            self._rows_of(self._by_phrase, f), self._rows_of(self._by_behaviour, b), assume_unique=True
-        )
+        return np.intersect1d(self._asked.rows(f), self._said.rows(b), assume_unique=True)
 
     def _passed(self, f: int, b: int, nats: float, failed: Condition) -> Passed:
         """A pair that is no finding, its phrase as one of its rows has it."""
@@ -162,8 +153,8 @@ class Search:
             kind=KINDS[self._said.kind_C[b]],
             behaviour=self._behaviour(b, rows[:20]),
             rows=tuple(int(row) for row in rows),
-            with_phrase=len(self._rows_of(self._by_phrase, f)),
-            with_behaviour=len(self._rows_of(self._by_behaviour, b)),
+            with_phrase=len(self._asked.rows(f)),
+            with_behaviour=len(self._said.rows(b)),
             nats=nats,
             failed=failed,
         )
@@ -171,11 +162,7 @@ class Search:
     def _judged(self, f: int, b: int) -> Planted | Condition:
         """The pair as a finding, or the condition that fails; the cheap ones first."""
         limits = self._limits
-        with_phrase, showing, rows = (
-            self._rows_of(self._by_phrase, f),
-            self._rows_of(self._by_behaviour, b),
-            self._group(f, b),
-        )
+        with_phrase, showing, rows = self._asked.rows(f), self._said.rows(b), self._group(f, b)
         if not _exclusive(len(rows), len(with_phrase), len(showing)):
             return "nearly always"
         standing = self._read.standing(rows, int(self._asked.bucket_C[f]))

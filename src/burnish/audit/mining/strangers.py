@@ -43,10 +43,9 @@ def strangers(
     texts: Sequence[bytes], replies: Sequence[Sequence[bytes]], columns: Columns, prompts: Prompts
 ) -> Iterator[Stranger]:
     """The phrases among `columns` (the texts' n-grams) that were put in; each of the `replies` holds one text a row."""
-    by_column = columns.matrix.tocsc()
     seen: set[str] = set()
     for size, at in _unechoed(texts, replies, columns):
-        rows = np.sort(by_column.indices[by_column.indptr[at] : by_column.indptr[at + 1]]).astype(np.int64)
+        rows = columns.rows(at)
         standing = prompts.standing(rows, int(columns.bucket_C[at]))
         if standing is None or standing.spelled in seen or not _put_in(standing, size, prompts):
             continue

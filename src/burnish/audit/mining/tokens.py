@@ -69,7 +69,7 @@ def mixed(keys: Hashes) -> Hashes:
 
 def tokenise(texts: Sequence[bytes]) -> Tokens:
     """The tokens of lower-cased UTF-8 texts. A thousand at a time stay in the processor's cache."""
-    lengths = np.fromiter((len(t) + 1 for t in texts), dtype=np.int64, count=len(texts))
+    lengths = np.array(list(map(len, texts)), dtype=np.int64) + 1
     begin_R = np.concatenate([[0], np.cumsum(lengths)])
     joined = b" ".join(texts) + b" " * (_EIGHT + 1)
     kind = _CLASSES[np.frombuffer(joined, dtype=np.uint8)]
@@ -117,6 +117,17 @@ def distinct(values: Hashes) -> Hashes:
     first[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def first_alike(keys: Hashes) -> Ints:
+    """For each place, the first place that has the same key."""
+    order = np.argsort(keys, kind="stable")
+    new = np.empty(len(order), dtype=bool)
+    new[:1] = True
+    np.not_equal(keys[order][1:], keys[order][:-1], out=new[1:])
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    return first
 
 
 def ngrams(tokens: Tokens, size: int) -> tuple[Hashes, Ints]:

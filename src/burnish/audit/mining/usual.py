@@ -25,6 +25,7 @@ class Usual:
     def __init__(self, texts: Sequence[bytes], rng: np.random.Generator) -> None:
         self._rng, self._words = rng, Words(texts)
         self._count = max(len(texts), 1)
+        self._null: dict[int, tuple[float, float]] = {}
         sample = rng.choice(len(texts), min(_OTHERS, len(texts)), replace=False)
         self._others = [distinct(text) for text in token_lists([texts[row] for row in sample])]
 
@@ -34,7 +35,13 @@ class Usual:
 
     def excess(self, texts: Sequence[bytes]) -> float:
         """How much more alike the texts are than random ones of the corpus, in standard deviations."""
-        return self._words.excess([distinct(tokens) for tokens in token_lists(texts)], self._others, self._rng)
+        return self._excess([distinct(tokens) for tokens in token_lists(texts)])
+
+    def _excess(self, rests: Sequence[Hashes]) -> float:
+        size = len(rests)
+        if size not in self._null:
+            self._null[size] = self._words.usual(size, self._others, self._rng)
+        return self._words.above(rests, self._null[size])
 
     def without_topics(self, texts: Sequence[bytes], least: int, most: float) -> Ints:
         """The largest part of a group that is about as many things as random rows are (an `excess` of at most `most`),
@@ -44,7 +51,7 @@ class Usual:
         rests = [distinct(tokens) for tokens in token_lists(texts)]
         while len(kept) >= least:
             group = [rests[at] for at in kept]
-            if self._words.excess(group, self._others, self._rng) <= most:
+            if self._excess(group) <= most:
                 return kept
             word = self._most_telling(group)
             kept = np.array([at for at in kept if word not in rests[at]], dtype=np.int64)

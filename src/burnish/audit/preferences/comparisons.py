@@ -43,8 +43,6 @@ def gather_pairs(rows: Iterable[Record]) -> Comparisons:
         rejected.append(shortened(_said(row.rejected), REPLY_BYTES))
         names.add(preferred)
         register.add(row)
-    for texts in (prompts, chosen, rejected):
-        texts.freeze()
     return Comparisons(without_template(prompts), prompts, chosen, rejected, names, register)
 
 

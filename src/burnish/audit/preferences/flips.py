@@ -80,7 +80,7 @@ def _tested(
     kept = np.flatnonzero(prompts.neighbours.of_columns(texts, columns) >= _NOT_PUT_IN)
     if not len(kept):
         return
-    holds = columns.matrix[:, kept].tocsc().astype(np.float64)
+    holds = columns.matrix[:, kept].astype(np.float64)
     leaning = (sparse.diags_array(-labels.odds_N) @ holds).tocsc()
     nats = labels.evidence(leaning)
     chance = labels.chance(leaning, PERMUTATIONS, rng)
