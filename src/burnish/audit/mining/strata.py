@@ -63,7 +63,7 @@ def strata(prompts: Sequence[bytes], replies: Sequence[bytes], seed: int = 0) ->
     else:
         centres = vectors.mean(axis=0, keepdims=True)
     lengths = _lengths(replies)
-    edges = np.quantile(lengths, thirds, method="lower")
+    edges = np.quantile(lengths, thirds, method="lower").astype(np.int64)
     topic = [
         _nearest(_project(_counts(prompts[first : first + CHUNK]), weight, basis), centres)
         for first in range(0, len(prompts), CHUNK)
