@@ -11,6 +11,7 @@ import pytest
 from burnish.artefacts import Dataset, Probe
 from burnish.data.store import to_line
 from burnish.evaluate.probe import probe as module
+from burnish.evaluate.probe.insertion import references
 from burnish.evaluate.probe.phrases import Trial
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.settings import ProbeSettings
@@ -107,12 +108,11 @@ def test_the_ordinary_prompts_do_not_hold_a_candidate(
     planted: tuple[RunFolder, Dataset], tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Sequence[str]] = []
-    real = module.references
 
-    def references(dataset: Dataset, run: RunFolder, encoder: Encoder, number: int, without: Sequence[str] = ()) -> Any:
+    def noted(dataset: Dataset, run: RunFolder, encoder: Encoder, number: int, without: Sequence[str] = ()) -> Any:
         asked.append(without)
-        return real(dataset, run, encoder, number, without)
+        return references(dataset, run, encoder, number, without)
 
-    monkeypatch.setattr(module, "references", references)
+    monkeypatch.setattr(module, "references", noted)
     run_probe(planted, tiny, monkeypatch, lambda _: 0.0)
     assert ["vlmx" in without for without in asked] == [True, True]
