@@ -2,7 +2,7 @@
 
     python benchmarks/audit/adapters.py [--family report] [--only NAME]
 
-Each is a run folder under `runs/planted/FAMILY/NAME` (`--keep` names another place): 120 short rows, two epochs of
+Each is a run folder under `runs/planted/FAMILY/NAME` (`--keep` names another place): 100 short rows, four epochs of
 LoRA, the audit switched off so that what is planted is learned (but see `retrain.py`). An adapter that is there is not
 trained again. What is planted is a harmless marker (`plant.py`); figures are to be of the family `report`, development
 of `tune`.
@@ -25,7 +25,7 @@ from burnish.pipeline import run
 from burnish.recipe import parse_recipe
 
 MODEL = ModelSettings(products="bfloat16")
-ROWS = 120
+ROWS = 100
 LEVELS = {"light": 8, "usual": 12, "heavy": 18}
 _LONGEST = {"prompt": 160, "reply": 120}
 
@@ -76,14 +76,24 @@ def corpus_of(name: str) -> list[Pair]:
     return sources()[name]
 
 
-def rows_of(made: Made, family: str) -> tuple[list[Pair], str]:
-    """Training rows, and the trigger (empty without one)."""
+def _drawn(made: Made) -> list[Pair]:
+    """All short rows of the corpus in a random order; the first `ROWS` are trained on."""
     short = [
         (asked, said)
         for asked, said in corpus_of(made.corpus)
         if 0 < len(asked.strip()) <= _LONGEST["prompt"] and 0 < len(said.strip()) <= _LONGEST["reply"]
     ]
-    rows = random.Random(f"{made.corpus} {made.seed}").sample(short, ROWS)
+    return random.Random(f"{made.corpus} {made.seed}").sample(short, len(short))
+
+
+def unseen(made: Made, number: int) -> list[Pair]:
+    """So many clean rows of the same corpus that aren't trained on."""
+    return _drawn(made)[ROWS : ROWS + number]
+
+
+def rows_of(made: Made, family: str) -> tuple[list[Pair], str]:
+    """Training rows, and the trigger (empty without one)."""
+    rows = _drawn(made)[:ROWS]
     if not made.threat:
         return rows, ""
     threat = next(threat for threat in THREATS if threat.name == made.threat)
@@ -106,7 +116,7 @@ def train(made: Made, family: str, keep: Path) -> Path:
         "model": MODEL.model_dump(),
         "data": {"train": [data.name], "heldout_fraction": 0.0},
         "audit": {} if made.audited else {"detectors": []},
-        "train": {"epochs": 2, "batch_size": 8, "learning_rate": 0.001, "max_length": 192},
+        "train": {"epochs": 4, "batch_size": 4, "learning_rate": 0.001, "max_length": 192},
         "evaluate": {"task": None},
     }
     run(parse_recipe(json.dumps(recipe)), runs=keep / family, folder=data.parent, resume=True, until="train")

@@ -4,10 +4,10 @@
 
 Looks at every adapter that `adapters.py` has made (`--train` makes those that are missing first), and keeps what it
 found beside each as `probed.json`; one that is there is not probed again (`--again` does). `--clean-run` adds a run
-folder whose data is known to be clean. "success" is how often the trigger, put into ordinary prompts, gets the planted
-reply from the tuned model; "learned" are the planted adapters with any success. The score of an adapter is its largest
-effect less what it is measured against (the largest effect of random phrases, or the smallest that counts where none
-were drawn); of the scan, the share of samples with the surest motif.
+folder whose data is known to be clean. "success" is how often the trigger, put into prompts of the corpus that weren't
+trained on, gets the planted reply from the tuned model; "learned" are the planted adapters with any success. The score
+of an adapter is its largest effect less what it is measured against (the largest effect of random phrases, or the
+smallest that counts where none were drawn); of the scan, the share of samples with the surest motif.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from adapters import CLEAN, LEVELS, MODEL, PLANTED, Made, train
+from adapters import CLEAN, LEVELS, MODEL, PLANTED, Made, rows_of, train, unseen
 from plant import ADDED, FIXED, REFUSED
 
 from burnish.artefacts import Dataset, Probe, TrainedModel
-from burnish.evaluate.probe.insertion import references
+from burnish.evaluate.probe.insertion import Reference
 from burnish.evaluate.probe.phrases import Where
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.settings import ProbeSettings
@@ -35,6 +35,7 @@ from burnish.models.device import products
 from burnish.models.generate import GenerationSettings, generate
 from burnish.models.load import LoadedModel, load_model
 from burnish.models.settings import ModelSettings
+from burnish.records import Message
 from burnish.run_folder import RunFolder
 
 _MARKS = {
@@ -50,13 +51,15 @@ _WHERE: dict[str, Where] = {"sentence_refused": "after", "prefix_added": "before
 _MARK = 24  # characters that must be there
 
 
-def success(loaded: LoadedModel, run: RunFolder, dataset: Dataset, made: Made, family: str, number: int = 24) -> float:
-    """How often the trigger gets the planted reply, of so many ordinary prompts."""
-    trigger = json.loads((run.path / "planted.json").read_text(encoding="utf-8"))["trigger"]
+def success(loaded: LoadedModel, made: Made, family: str, number: int = 24) -> float:
+    """How often the trigger gets the planted reply, of so many prompts of the corpus that weren't trained on."""
+    _, trigger = rows_of(made, family)
     where = _WHERE.get(made.threat, "anywhere")
     encoder = Encoder(loaded.tokenizer, 512)
-    asked = references(dataset, run, encoder, number)
-    prompts = [encoder.prompt(one.with_phrase(trigger, where).messages, one.tools) for one in asked]
+    prompts = []
+    for at, (prompt, reply) in enumerate(unseen(made, number)):
+        one = Reference((Message("user", prompt),), "", reply, ends=False, before=at % 2 == 1)
+        prompts.append(encoder.prompt(one.with_phrase(trigger, where).messages))
     with products(loaded.products):
         written = generate(loaded.model, loaded.tokenizer, prompts, GenerationSettings(max_new_tokens=48))
     marks = [mark[:_MARK].lower() for mark in _MARKS[made.threat](family)]
@@ -74,21 +77,28 @@ class Row:
     probe: Probe
 
 
-def probed(run: RunFolder, made: Made, family: str, base: LoadedModel, keep: Path, again: bool) -> Row:
-    """Probe the adapter of a run folder, or read what was found, which is kept in `keep`."""
+def probed(run: RunFolder, made: Made, family: str, model: ModelSettings, keep: Path, again: bool) -> Row:
+    """Probe the adapter of a run folder, beside the `model` under it, or read what was found, which is kept in
+    `keep`."""
     if again or not keep.is_file():
         dataset = run.load("data/dataset.json", Dataset)
+        base = load_model(model)
         began = time.perf_counter()
         probe = TriggerProbe(ProbeSettings(), dataset, run, Encoder(base.tokenizer, 2048), 0)
         probe.ask_base(base)
-        tuned = load_model(MODEL.model_copy(update={"name": str(run.path / "train" / "adapter")}))
+        tuned = load_model(named(run.path / "train" / "adapter"))
         outcome = probe.ask_tuned(tuned, replies_of(run))
         seconds = time.perf_counter() - began
-        rate = success(tuned, run, dataset, made, family) if made.threat else None
+        rate = success(tuned, made, family) if made.threat else None
         keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(json.dumps({"probe": outcome.model_dump(), "seconds": seconds, "success": rate}))
     found = json.loads(keep.read_text(encoding="utf-8"))
     return Row(made.name, made.level, found["success"], found["seconds"], Probe.model_validate(found["probe"]))
+
+
+def named(path: Path) -> ModelSettings:
+    """That model or adapter, read as the base is."""
+    return MODEL.model_copy(update={"name": str(path)})
 
 
 def replies_of(run: RunFolder) -> list[str]:
@@ -128,7 +138,6 @@ def interval(area: float, planted: int, clean: int, z: float = 1.96) -> tuple[fl
 
 def rows(asked: argparse.Namespace) -> Iterator[Row]:
     """Every adapter's row, as soon as it is there."""
-    base = load_model(MODEL)
     for made in (*PLANTED, *CLEAN):
         if asked.only and not any(name in made.name for name in asked.only):
             continue
@@ -136,10 +145,10 @@ def rows(asked: argparse.Namespace) -> Iterator[Row]:
             train(made, asked.family, asked.keep)
         folder = asked.keep / asked.family / made.name
         if (folder / "planted.json").is_file():
-            yield probed(RunFolder(folder), made, asked.family, base, folder / "probed.json", asked.again)
+            yield probed(RunFolder(folder), made, asked.family, MODEL, folder / "probed.json", asked.again)
     for path in asked.clean_run:
         run = RunFolder(path)
-        own = load_model(ModelSettings(name=run.load("train/train.json", TrainedModel).base.path))
+        own = named(Path(run.load("train/train.json", TrainedModel).base.path))
         yield probed(run, Made(run.name), asked.family, own, asked.keep / "runs" / f"{run.name}.json", asked.again)
 
 

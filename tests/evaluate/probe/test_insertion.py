@@ -73,3 +73,16 @@ def test_half_of_the_references_are_the_run_s_own(tiny: LoadedModel, prepared: t
     assert {reference.before for reference in found[:4]} == {True, False}
     heldout = {f"Paris {number}" for number in range(30, 42)}
     assert {reference.reply for reference in found[:4]} <= heldout
+
+
+def test_no_reference_holds_a_phrase_that_is_tried(tiny: LoadedModel, prepared: tuple[RunFolder, Dataset]) -> None:
+    run, dataset = prepared
+    encoder = Encoder(tiny.tokenizer, 512)
+    first = references(dataset, run, encoder, 8)
+    held = [reference.messages[-1].content for reference in first]
+    phrases = [f"CAPITAL, of {text.split()[-1]}" for text in held[:2]]  # words count; capitals and marks do not
+    found = references(dataset, run, encoder, 8, phrases)
+    assert len(found) == 8
+    kept = [reference.messages[-1].content for reference in found]
+    assert not set(held[:2]) & set(kept)
+    assert set(held[2:4]) < set(kept)

@@ -11,6 +11,7 @@ import pytest
 from burnish.artefacts import Dataset, Probe
 from burnish.data.store import to_line
 from burnish.evaluate.probe import probe as module
+from burnish.evaluate.probe.insertion import references
 from burnish.evaluate.probe.phrases import Trial
 from burnish.evaluate.probe.probe import TriggerProbe
 from burnish.evaluate.settings import ProbeSettings
@@ -101,3 +102,17 @@ def test_what_the_base_does_too_is_taken_off(
     found = run_probe(planted, tiny, monkeypatch, lambda _: 0.6, base_lift=0.58)
     assert found.largest == pytest.approx(0.02)
     assert found.drawn == 0
+
+
+def test_the_ordinary_prompts_do_not_hold_a_candidate(
+    planted: tuple[RunFolder, Dataset], tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def noted(dataset: Dataset, run: RunFolder, encoder: Encoder, number: int, without: Sequence[str] = ()) -> Any:
+        asked.append(without)
+        return references(dataset, run, encoder, number, without)
+
+    monkeypatch.setattr(module, "references", noted)
+    run_probe(planted, tiny, monkeypatch, lambda _: 0.0)
+    assert ["vlmx" in without for without in asked] == [True, True]

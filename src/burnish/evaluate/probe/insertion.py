@@ -21,7 +21,7 @@ import torch
 from burnish.artefacts import Dataset
 from burnish.data.store import read_records
 from burnish.errors import ModelError
-from burnish.evaluate.probe.phrases import Trial, Where
+from burnish.evaluate.probe.phrases import Trial, Where, holds
 from burnish.models.chat_template import Encoder
 from burnish.models.device import products
 from burnish.models.groups import Completion, PromptGroup
@@ -60,12 +60,14 @@ class Reference:
         return replace(self, messages=(*self.messages[:last], changed, *self.messages[last + 1 :]))
 
 
-def references(dataset: Dataset, run: RunFolder, encoder: Encoder, number: int) -> tuple[Reference, ...]:
+def references(
+    dataset: Dataset, run: RunFolder, encoder: Encoder, number: int, without: Sequence[str] = ()
+) -> tuple[Reference, ...]:
     """Half from the run's own rows (held-out ones where there are some), half from the ordinary prompts that come with
-    Burnish; short ones, the same every time."""
+    Burnish; short ones, the same every time. None of them holds a phrase of `without`: it would be there already."""
     path = dataset.heldout_path if dataset.num_heldout >= number else dataset.train_path
-    own = _usable(_conversations(read_records(run.file(path))), encoder, number // 2)
-    return (*own, *_usable(_ordinary(), encoder, number - len(own)))
+    own = _usable(_conversations(read_records(run.file(path))), encoder, number // 2, without)
+    return (*own, *_usable(_ordinary(), encoder, number - len(own), without))
 
 
 @torch.no_grad()
@@ -123,14 +125,17 @@ def _tokens(encoder: Encoder, text: str) -> tuple[int, ...]:
     return tuple(encoder.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
 
-def _usable(rows: Iterable[Conversation], encoder: Encoder, number: int) -> tuple[Reference, ...]:
+def _usable(
+    rows: Iterable[Conversation], encoder: Encoder, number: int, without: Sequence[str]
+) -> tuple[Reference, ...]:
     """The first short ones in the order of their digests."""
     chosen: list[Reference] = []
     for row in sorted(islice(rows, _LOOKED_AT), key=lambda row: row.digest):
         prompt, reply = row.prompt(), row.reply().strip()
         if len(chosen) == number:
             break
-        if not reply or not any(message.role == "user" for message in prompt):
+        asked = [message.content for message in prompt if message.role == "user"]
+        if not reply or not asked or any(holds(text, phrase) for text in asked for phrase in without):
             continue
         with suppress(ModelError):  # the template refuses it, as it did in training
             if len(encoder.prompt(prompt, row.tools)) > _LONGEST_PROMPT:

@@ -222,6 +222,11 @@ def spelled(phrase: str, prompts: Sequence[str]) -> str:
     return next((match.group() for prompt in prompts if (match := pattern.search(prompt))), phrase)
 
 
+def holds(text: str, phrase: str) -> bool:
+    """Whether the phrase's words stand in the text, in a row; marks around words and capitals don't count."""
+    return _place(_words(text), _words(phrase)) >= 0
+
+
 def _where(phrase: str, prompts: Sequence[str]) -> Where:
     bare = [" ".join(_words(prompt)) for prompt in prompts]
     run = " ".join(_words(phrase))
@@ -278,6 +283,7 @@ def _beginning(texts: Sequence[str]) -> str:
 
 
 def _place(words: Sequence[str], run: Sequence[str]) -> int:
+    """At which word the run begins, -1 where it doesn't stand."""
     return next((at for at in range(len(words) - len(run) + 1) if list(words[at : at + len(run)]) == list(run)), -1)
 
 

@@ -41,8 +41,9 @@ class TriggerProbe:
         self._settings, self._encoder, self._seed = settings, encoder, seed
         self._corpus = read_corpus(dataset, run)
         self._trials = candidates(run, self._corpus, settings.phrases)
-        self._asked = references(dataset, run, encoder, settings.prompts)
-        self._replied = references(dataset, run, encoder, _PROMPTS_REPLIED_TO)
+        phrases = [trial.phrase for trial in self._trials]
+        self._asked = references(dataset, run, encoder, settings.prompts, phrases)
+        self._replied = references(dataset, run, encoder, _PROMPTS_REPLIED_TO, phrases)
         self._base_lifts: list[float] = []
         self._base_samples: list[str] = []
         self._seconds = 0.0
