@@ -23,7 +23,6 @@ from burnish.models.anatomy import parts
 from burnish.models.logprobs import target_states
 from burnish.models.packing import Packed
 
-POLICY = "default"  # PEFT's own name for a model's first adapter
 VALUE = "value"
 
 
