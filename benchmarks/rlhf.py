@@ -2,13 +2,15 @@
 
     python benchmarks/rlhf.py [--method grpo|rloo|ppo ...] [--trl-with-ppo FOLDER] [--quick] [--repeats N] [--steps N]
                               [--prompts N] [--samples N] [--tokens N] [--dtype float32|bfloat16] [--model NAME]
-                              [--only burnish|trl] [--json FILE]
+                              [--only CONTENDER ...] [--seed N] [--json FILE]
 
 Every run is a process of its own, and its peak the most resident memory that the process ever had, imports included.
 The contenders run in turn, round after round, on the same model, prompts, group size, lengths, adapter, divergence
 penalty and reward (how near an answer's length is to a hundred characters; nothing to compute). The first step is a
 warm-up. Answers are drawn, so that their lengths differ between the sides; the last column says how many tokens a step
-had, where the side tells. TRL runs as its defaults are, and without gradient checkpointing. Needs the `bench` extra.
+had, where the side tells. TRL runs as its defaults are, and without gradient checkpointing. With `--dtype bfloat16`
+both sides multiply in bfloat16 (TRL by its `bf16`), and TRL runs once more with its frozen weights held in it, which
+its `bf16` leaves in float32. Needs the `bench` extra.
 
 PPO learns twice from each rollout, with a value and a reward model: on Burnish's side adapters on the policy's base,
 on TRL's models of their own, of which the value is trained whole, or by an adapter. TRL has no PPO since 1.13; an older
@@ -24,6 +26,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, median
@@ -31,8 +34,18 @@ from typing import Any
 
 from contest.process import python
 
-_CONTENDERS = ("burnish", "trl", "trl without checkpointing")
-_PPO_CONTENDERS = ("burnish", "trl", "trl, value by adapter")
+_CONTENDERS = {
+    "burnish": (),
+    "trl": ("checkpointing",),
+    "trl without checkpointing": (),
+    "trl, weights in bfloat16": ("narrow",),
+}
+_PPO_CONTENDERS = {
+    "burnish": (),
+    "trl": ("whole value",),
+    "trl, value by adapter": (),
+    "trl, weights in bfloat16": ("narrow",),
+}
 _QUICK = {"steps": 1, "prompts": 2, "samples": 2, "tokens": 16}
 
 
@@ -66,7 +79,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48, help="the most tokens of an answer")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--only", choices=("burnish", "trl"))
+    parser.add_argument("--only", action="append", choices=sorted({*_CONTENDERS, *_PPO_CONTENDERS}))
+    parser.add_argument("--seed", type=int, default=0, help="of the first round; each later one has the next")
     parser.add_argument("--json", type=Path, default=Path("runs/bench/rlhf.json"))
     arguments = parser.parse_args()
     if arguments.quick:
@@ -95,11 +109,16 @@ def main() -> None:
 
 def _contest(method: str, arguments: argparse.Namespace) -> dict[str, Found]:
     contenders = _PPO_CONTENDERS if method == "ppo" else _CONTENDERS
-    chosen = [who for who in contenders if arguments.only is None or who.startswith(arguments.only)]
+    chosen = {
+        who: options
+        for who, options in contenders.items()
+        if (arguments.only is None or who in arguments.only)
+        and ("narrow" not in options or arguments.dtype == "bfloat16")
+    }
     found = {who: Found() for who in chosen}
-    for number in range(arguments.repeats):
-        for who in chosen:
-            result = _run(method, who, number, arguments)
+    for seed in range(arguments.seed, arguments.seed + arguments.repeats):
+        for who, options in chosen.items():
+            result = _run(method, who, options, seed, arguments)
             if "failed" in result:
                 found[who].failed = result["failed"]
                 print(f"{method}, {who}: failed: {result['failed']}", file=sys.stderr, flush=True)
@@ -109,7 +128,7 @@ def _contest(method: str, arguments: argparse.Namespace) -> dict[str, Found]:
     return found
 
 
-def _run(method: str, who: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def _run(method: str, who: str, options: Sequence[str], seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     job = {
         "method": method,
         "steps": arguments.steps,
@@ -118,7 +137,7 @@ def _run(method: str, who: str, seed: int, arguments: argparse.Namespace) -> dic
         "tokens": arguments.tokens,
         "dtype": arguments.dtype,
         "model": arguments.model,
-        "lean": who not in ("burnish", "trl"),
+        "options": options,
         "seed": seed,
     }
     if method == "ppo" and who != "burnish" and arguments.trl_with_ppo is None:

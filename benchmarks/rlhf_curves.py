@@ -1,6 +1,7 @@
 """Learning curves: Burnish's GRPO and TRL's on the verifiable example, the same settings, several seeds.
 
-    python benchmarks/rlhf_curves.py [--seed N ...] [--steps N] [--only burnish|trl] [--json FILE]
+    python benchmarks/rlhf_curves.py [--seed N ...] [--steps N] [--only burnish|trl] [--dtype float32|bfloat16]
+                                     [--json FILE]
 
 Each run is a process of its own. Printed are each run's mean reward by step, and how far the sides' means over seeds
 are apart over all steps, beside the standard deviation over seeds. Needs the `bench` extra.
@@ -25,13 +26,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--only", choices=("burnish", "trl"))
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of both sides' products")
     parser.add_argument("--json", type=Path, default=Path("runs/bench/rlhf_curves.json"))
     asked = parser.parse_args()
     found: dict[str, list[list[float]]] = {}
     print("| side | seed | mean reward of each step | last three | processor seconds |\n|---|---|---|---|---|")
     for seed in asked.seed:
         for side in [asked.only] if asked.only else ["burnish", "trl"]:
-            result = _run(side, seed, asked.steps)
+            result = _run(side, seed, asked.steps, asked.dtype)
             rewards = result["rewards"]
             found.setdefault(side, []).append(rewards)
             line = " ".join(f"{reward:.2f}" for reward in rewards)
@@ -43,10 +45,11 @@ def main() -> None:
         _compare(found["burnish"], found["trl"])
 
 
-def _run(side: str, seed: int, steps: int) -> dict[str, Any]:
+def _run(side: str, seed: int, steps: int, dtype: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
         path, result = Path(folder) / "job.json", Path(folder) / "result.json"
-        path.write_text(json.dumps({"example": str(EXAMPLE), "seed": seed, "steps": steps}), encoding="utf-8")
+        job = {"example": str(EXAMPLE), "seed": seed, "steps": steps, "dtype": dtype}
+        path.write_text(json.dumps(job), encoding="utf-8")
         done = python(["-m", f"contest.curve_{side}_side", str(path), str(result)])
         if done.returncode or not result.exists():
             raise SystemExit(f"{side}, seed {seed}: {done.stderr.strip()[-1500:]}")

@@ -22,6 +22,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
     example = Path(job["example"])
     changes = [
         f"seed={job['seed']}",
+        f"model.products={job['dtype']}",
         f"train.max_steps={job['steps']}",
         f"train.heldout_loss_every={job['steps']}",
         "train.heldout_rows=1",

@@ -4,7 +4,7 @@ python -m contest.rewards_trl_ppo_side JOB.json RESULT.json
 
 TRL had PPO up to 1.12, as `trl.experimental.ppo`; such a one must come first on the path, since the one that the other
 methods are measured with has it no more. Every step is on the same prompts, each as often as answers are drawn
-to it. The value model is trained whole, as in TRL's own example; lean, by an adapter.
+to it. The value model is trained whole, as in TRL's own example, or by an adapter.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", pad_token=_PADDING)
     asked = [tokenizer.apply_chat_template(_chat(q), add_generation_prompt=True) for q in questions(job["prompts"])]
     rows = Dataset.from_list([{"input_ids": _ids(one)} for one in asked for _ in range(job["samples"])])
+    held = torch.bfloat16 if "narrow" in job["options"] else torch.float32
+    value = _scoring(folder, held)
     clock = Clock()
     with tempfile.TemporaryDirectory() as output:
         arguments = PPOConfig(
@@ -65,10 +67,10 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
         trained = PPOTrainer(
             args=arguments,
             processing_class=tokenizer,
-            model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+            model=AutoModelForCausalLM.from_pretrained(folder, dtype=held),
             ref_model=None,
-            reward_model=_scoring(folder),
-            value_model=_by_adapter(_scoring(folder)) if job["lean"] else _scoring(folder),
+            reward_model=_scoring(folder, held),
+            value_model=value if "whole value" in job["options"] else _by_adapter(value),
             train_dataset=rows,
             eval_dataset=rows,
             peft_config=_lora("CAUSAL_LM"),
@@ -90,8 +92,8 @@ def _lora(task: str | None) -> LoraConfig:
     return LoraConfig(task_type=task, r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
 
 
-def _scoring(folder: Path) -> Any:
-    return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
+def _scoring(folder: Path, held: torch.dtype) -> Any:
+    return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=held)
 
 
 def _by_adapter(model: Any) -> Any:

@@ -36,13 +36,14 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
     rows = [{"prompt": [{"role": "user", "content": q}]} for q in questions(job["prompts"] * (job["steps"] + 1))]
     config, trainer = {"grpo": (GRPOConfig, GRPOTrainer), "rloo": (RLOOConfig, RLOOTrainer)}[job["method"]]
     folder = resolve_folder(ModelSettings(name=job["model"]))
+    held = torch.bfloat16 if "narrow" in job["options"] else torch.float32
     clock = Clock()
     with tempfile.TemporaryDirectory() as output:
         arguments = config(
             output_dir=output,
             use_cpu=True,
             bf16=job["dtype"] == "bfloat16",
-            gradient_checkpointing=not job["lean"],
+            gradient_checkpointing="checkpointing" in job["options"],
             per_device_train_batch_size=job["prompts"] * job["samples"],
             num_generations=job["samples"],
             max_completion_length=job["tokens"],
@@ -58,7 +59,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
             seed=job["seed"],
         )
         trained = trainer(
-            model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+            model=AutoModelForCausalLM.from_pretrained(folder, dtype=held),
             processing_class=AutoTokenizer.from_pretrained(folder),
             reward_funcs=near,
             args=arguments,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from burnish.models import sampling
-from burnish.models.sampling import draws, next_tokens
+from burnish.models.sampling import draw, draws, next_tokens
 
 SHARES = torch.tensor([[0.05, 0.5, 0.15, 0.3]])
 
@@ -41,6 +41,27 @@ def test_the_largest_draw_stays_inside_what_is_kept() -> None:
     almost_one = torch.tensor([1 - 2**-53], dtype=torch.float64)
     assert next_tokens(SHARES.log(), 1.0, 0.4, almost_one).tolist() == [1]
     assert next_tokens(SHARES.log(), 1.0, 1.0, almost_one).tolist() == [3]
+
+
+def test_draws_from_several_blocks_give_the_shares_and_their_log_probabilities() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3 * sampling._BLOCK)
+    logits[0, ::2] = -torch.inf
+    logits[0, sampling._BLOCK : 2 * sampling._BLOCK] = -torch.inf
+    steps = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    tokens, logprobs = draw(logits.expand(20_000, -1), steps)
+    shares = logits[0].softmax(-1)
+    assert (torch.bincount(tokens, minlength=logits.shape[1]) / 20_000 - shares).abs().max() < 1e-4
+    assert (shares[tokens] > 0).all()
+    torch.testing.assert_close(logprobs, logits[0].log_softmax(-1)[tokens])
+    assert tokens.equal(next_tokens(logits.expand(20_000, -1), 1.0, 1.0, steps))
+
+
+def test_the_smallest_and_the_largest_draw_choose_what_can_be_said() -> None:
+    logits = torch.full((2, 2 * sampling._BLOCK), -torch.inf)
+    logits[:, 5] = logits[:, 300] = 0.0
+    tokens, _ = draw(logits, torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64))
+    assert tokens.tolist() == [5, 300]
 
 
 def test_draws_depend_on_seed_prompt_and_copy_alone() -> None:

@@ -103,12 +103,14 @@ def test_the_reward_rises_and_the_answers_are_kept(
     assert all(line["rewards"] == {"low": line["reward"]} for line in samples)
 
 
+@pytest.mark.parametrize("minibatches", [1, 2])
 @pytest.mark.parametrize("products", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", METHODS)
 def test_without_a_rate_no_bit_moves_and_ratios_are_one(
-    kind: str, products: str, taught: Callable[..., TrainedModel], run: RunFolder, monkeypatch: pytest.MonkeyPatch
+    kind: str, products: str, minibatches: int, taught: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several passes in several updates each, so that old log-probabilities are computed apart from new ones."""
+    """Several passes, so that old log-probabilities are those of another pass than new ones; in several updates each,
+    of a pass without a gradient."""
     from importlib import import_module
 
     from burnish.train.advantages import clipped_policy_loss
@@ -131,7 +133,8 @@ def test_without_a_rate_no_bit_moves_and_ratios_are_one(
     monkeypatch.setattr(import_module(f"burnish.train.methods.{kind}"), "clipped_policy_loss", watched)
     monkeypatch.setattr("burnish.train.stage.run_steps", noting)
     monkeypatch.setattr(loop, "learning_rate", lambda *_: 0.0)
-    taught(method=of(kind, passes=2, minibatches=2, max_gap=10.0), max_steps=2, products=products, token_budget=200)
+    method = of(kind, passes=2, minibatches=minibatches, max_gap=10.0)
+    taught(method=method, max_steps=2, products=products, token_budget=200)
     assert started
     assert len(seen) >= 8
     assert all(bool((ratios == 0).all()) for ratios in seen)

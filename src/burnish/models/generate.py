@@ -33,7 +33,7 @@ from burnish.models.fused_decoder import FusedDecoder
 from burnish.models.head import next_logits
 from burnish.models.logprobs import fused_decoder, hidden_states, packs
 from burnish.models.merged import merged
-from burnish.models.sampling import draws, next_tokens
+from burnish.models.sampling import draw, draws, next_tokens
 from burnish.models.stepping import can_step, step
 from burnish.settings import Settings
 
@@ -314,12 +314,17 @@ class _Batch:
         return self._reader.states(tokens_S, positions_S, layout)
 
     def _choose(self, logits_NV: torch.Tensor) -> list[int]:
+        settings = self._settings
         drawn = [s.draws[len(s.tokens)] for s in self.running if s.draws is not None]
-        chosen_N = next_tokens(
-            logits_NV, self._settings.temperature, self._settings.top_p, torch.stack(drawn) if drawn else None
-        )
-        if self._logprobs:
-            noted_N = logits_NV.gather(1, chosen_N[:, None])[:, 0] - logits_NV.logsumexp(-1)
+        draws_N = torch.stack(drawn) if drawn else None
+        noted_N: torch.Tensor | None = None
+        if self._logprobs and draws_N is not None and settings.temperature == 1.0 and settings.top_p == 1.0:
+            chosen_N, noted_N = draw(logits_NV, draws_N)
+        else:
+            chosen_N = next_tokens(logits_NV, settings.temperature, settings.top_p, draws_N)
+            if self._logprobs:
+                noted_N = logits_NV.gather(1, chosen_N[:, None])[:, 0] - logits_NV.logsumexp(-1)
+        if noted_N is not None:
             for sequence, logprob in zip(self.running, noted_N.tolist(), strict=True):
                 sequence.logprobs.append(logprob)
         return [int(token) for token in chosen_N.tolist()]

@@ -11,6 +11,7 @@ import torch
 
 from burnish.errors import ModelError
 from burnish.models.kernels.narrow import can_multiply_narrow, lay_out, multiply_narrow
+from burnish.models.memory import set_aside
 from burnish.models.products import Product
 
 
@@ -36,6 +37,8 @@ class Prepacked:
         sizes = [part.outputs * part.inputs for part in parts]
         for part, place in zip(parts, torch.split(self._laid_out, sizes), strict=True):
             lay_out(_with_adapter(part), place)
+            if part.lasting:
+                set_aside(part.weight)
         self._bias: torch.Tensor | None = None
         if any(part.bias is not None for part in parts):
             zeros = (torch.zeros(part.outputs) if part.bias is None else part.bias for part in parts)
@@ -73,8 +76,8 @@ def _with_adapter(part: Product) -> torch.Tensor:
     """The layer's weight, (O, I) float32, and what its adapter adds to it."""
     weight_OI = part.dense().detach()
     if part.adapter is not None:
-        added_OI = part.adapter.up_OR @ part.adapter.down_RI
-        if not added_OI.isfinite().all():
+        adapter = part.adapter
+        weight_OI = torch.addmm(weight_OI, adapter.up_OR, adapter.down_RI, alpha=adapter.scale)
+        if not weight_OI.sum().isfinite():  # cheaper than asking each number
             raise ModelError("the adapter's weights aren't finite", hint="lower train.learning_rate")
-        weight_OI = torch.add(weight_OI, added_OI, alpha=part.adapter.scale)
     return weight_OI.contiguous()

@@ -9,19 +9,20 @@ Axes: T targets, D hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
 from burnish.models.anatomy import parts
 from burnish.models.logprobs import target_states
 from burnish.models.packing import Packed
 
-POLICY = "default"  # PEFT's own name for a model's first adapter
 VALUE = "value"
 
 
@@ -60,41 +61,37 @@ def has_reference(module: nn.Module) -> bool:
 def reference(module: nn.Module) -> Iterator[None]:
     """Inside, the model is what it was before any training: its adapters are off. A model without adapters is left as
     it is, and is its own reference only before the first step."""
-    if not isinstance(module, PeftModel):
+    layers = _layers(module)
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
         yield
-        return
-    with _same_weights_trained(module), module.disable_adapter():
-        yield
+    finally:
+        for layer, disabled in zip(layers, before, strict=True):
+            layer._disable_adapters = disabled
 
 
 @contextmanager
 def seated(module: nn.Module, name: str) -> Iterator[None]:
     """Inside, forward passes go through the adapter of that name; afterwards through the policy's again."""
-    assert isinstance(module, PeftModel)
-    trained = _trained(module)
-    module.set_adapter(name)
-    _train(trained)
+    layers = _layers(module)
+    before = [layer._active_adapter for layer in layers]
+    for layer in layers:
+        layer._active_adapter = [name] if name in _adapters(layer) else []
     try:
         yield
     finally:
-        module.set_adapter(POLICY)
-        _train(trained)
+        for layer, active in zip(layers, before, strict=True):
+            layer._active_adapter = active
 
 
-@contextmanager
-def _same_weights_trained(module: nn.Module) -> Iterator[None]:
-    """PEFT sets `requires_grad` as it switches; a weight without it would lose its gradient in the backward pass."""
-    trained = _trained(module)
-    try:
-        yield
-    finally:
-        _train(trained)
+def _layers(module: nn.Module) -> list[Any]:
+    """What reads which adapter is on. Switched here and not by PEFT's own methods: those look through the whole model
+    several times, and turn off the gradients of what isn't on, which one backward pass over several seats needs."""
+    return [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer | AuxiliaryTrainingWrapper)]
 
 
-def _trained(module: nn.Module) -> list[nn.Parameter]:
-    return [weight for weight in module.parameters() if weight.requires_grad]
-
-
-def _train(weights: list[nn.Parameter]) -> None:
-    for weight in weights:
-        weight.requires_grad_(True)
+def _adapters(layer: Any) -> Collection[str]:
+    wraps = isinstance(layer, AuxiliaryTrainingWrapper)
+    return cast(Collection[str], layer._adapters if wraps else layer._all_available_adapter_names())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -33,7 +34,7 @@ from burnish.train.method import Batch, Loss, Mean, Role
 from burnish.train.reward import Answer, Rewarded, Rewards
 from burnish.train.rollout import Rollout, encode_prompt, roll_out, within
 
-REFERENCE, OLD, DRAWN, ADVANTAGE = "reference", "old", "drawn", "advantage"
+REFERENCE, OLD, DRAWN, ADVANTAGE, PLACE = "reference", "old", "drawn", "advantage", "place"
 
 
 class SamplingSettings(PluginSettings):
@@ -74,6 +75,7 @@ class SamplingMethod(ABC):
         self.settings = settings
         self._score: Callable[[Sequence[Answer]], Rewarded] | None = None
         self._looks: Looks | None = None
+        self._first_T = torch.empty(0)  # log-probabilities that the first pass over a rollout has found, as it goes on
 
     # --- what every method has ----------------------------------------------------------------------------------------
 
@@ -113,21 +115,20 @@ class SamplingMethod(ABC):
             numbers[REFERENCE] = engine.reference(groups)
         if rollout.logprobs_T is not None:
             numbers[DRAWN] = rollout.logprobs_T
-        if settings.passes * len(updates) > 1 or self.needs_old:
+        if len(updates) > 1 or DRAWN not in numbers:
             numbers[OLD] = torch.cat([engine.logprobs_as_trained([groups[i] for i in part]) for part in updates])
         per_target, per_completion, own = self.advantages(rollout, groups, numbers, engine)
+        self._first_T = torch.full((int(rollout.lengths_C.sum()),), torch.nan)
+        numbers[PLACE] = torch.arange(len(self._first_T))
         whole = Batch(groups, numbers | dict(per_target), per_completion)
         for _ in range(settings.passes):
             for part in updates:
                 batch = whole.part(part)
                 yield Batch(batch.groups, batch.per_target, batch.per_completion, metrics | dict(own))
+            # Of a pass that was one update, all are from before it.
+            whole = replace(whole, per_target={OLD: self._first_T, **whole.per_target})
 
     # --- what a method adds -------------------------------------------------------------------------------------------
-
-    @property
-    def needs_old(self) -> bool:
-        """Whether it needs the policy's log-probabilities before the first update, for the rewards themselves."""
-        return False
 
     @abstractmethod
     def advantages(
@@ -207,7 +208,10 @@ class SamplingMethod(ABC):
         Raises: TrainError.
         """
         old_T = scored.per_target.get(OLD)
-        old_T = scored.logprobs_T.detach() if old_T is None else old_T
+        if old_T is None:
+            old_T = scored.logprobs_T.detach()
+            if PLACE in scored.per_target:
+                self._first_T[scored.per_target[PLACE].cpu()] = old_T.cpu()
         drawn_T = scored.per_target.get(DRAWN)
         gap = float((old_T - drawn_T).abs().mean()) if drawn_T is not None and len(drawn_T) else 0.0
         if gap > self.settings.max_gap:
@@ -244,6 +248,12 @@ def _divided(count: int, parts: int) -> list[range]:
     parts = min(parts, count)
     ends = [count * number // parts for number in range(parts + 1)]
     return [range(first, last) for first, last in pairwise(ends)]
+
+
+def before(numbers: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The policy's log-probabilities before the rollout's first update, (T,): those that the answers were drawn with
+    (the same up to rounding) where the others aren't computed apart."""
+    return numbers[OLD] if OLD in numbers else numbers[DRAWN]
 
 
 def known(reward_C: torch.Tensor) -> torch.Tensor:

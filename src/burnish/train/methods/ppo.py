@@ -30,7 +30,7 @@ from burnish.train.advantages import (
 from burnish.train.engine import Engine
 from burnish.train.method import Loss, Mean
 from burnish.train.rollout import Rollout
-from burnish.train.sampling import ADVANTAGE, OLD, REFERENCE, SamplingMethod, SamplingSettings, known
+from burnish.train.sampling import ADVANTAGE, REFERENCE, SamplingMethod, SamplingSettings, before, known
 
 
 class PPOSettings(SamplingSettings):
@@ -65,11 +65,6 @@ class PPO(SamplingMethod):
         super().__init__(settings)
         self._beta = settings.beta  # follows from the metrics of the step before alone
 
-    @property
-    def needs_old(self) -> bool:
-        """For the divergence that is taken off the rewards."""
-        return True
-
     def advantages(
         self, rollout: Rollout, groups: Sequence[PromptGroup], numbers: Mapping[str, torch.Tensor], engine: Engine
     ) -> tuple[Mapping[str, torch.Tensor], Mapping[str, torch.Tensor], Mapping[str, Mean]]:
@@ -79,7 +74,7 @@ class PPO(SamplingMethod):
         rewards_T = torch.zeros_like(values_T)
         metrics = {"kl_coefficient": Mean(self._beta)}
         if REFERENCE in numbers:
-            kl_T = numbers[OLD] - numbers[REFERENCE]
+            kl_T = before(numbers) - numbers[REFERENCE]
             rewards_T = -self._beta * kl_T
             metrics["kl_of_answer"] = Mean(float(kl_T.sum()), len(known_C))
         last_C = rollout.lengths_C.cumsum(0) - 1

@@ -22,7 +22,7 @@ from burnish.train.advantages import clipped_policy_loss, leave_one_out, whitene
 from burnish.train.engine import Engine
 from burnish.train.method import Loss, Mean
 from burnish.train.rollout import Rollout
-from burnish.train.sampling import ADVANTAGE, OLD, REFERENCE, SamplingMethod, SamplingSettings, known
+from burnish.train.sampling import ADVANTAGE, REFERENCE, SamplingMethod, SamplingSettings, before, known
 
 
 class RLOOSettings(SamplingSettings):
@@ -48,11 +48,6 @@ class RLOO(SamplingMethod):
     Settings = RLOOSettings
     name = "rloo"
 
-    @property
-    def needs_old(self) -> bool:
-        """For the divergence that is taken off the rewards."""
-        return bool(self.settings.beta)
-
     def advantages(
         self, rollout: Rollout, groups: Sequence[PromptGroup], numbers: Mapping[str, torch.Tensor], engine: Engine
     ) -> tuple[Mapping[str, torch.Tensor], Mapping[str, torch.Tensor], Mapping[str, Mean]]:
@@ -60,7 +55,7 @@ class RLOO(SamplingMethod):
         rewards_C, metrics = rollout.reward_C, {}
         if self.settings.beta:
             owner_T = torch.arange(len(rewards_C)).repeat_interleave(rollout.lengths_C)
-            kl_C = torch.zeros(len(rewards_C)).index_add(0, owner_T, numbers[OLD] - numbers[REFERENCE])
+            kl_C = torch.zeros(len(rewards_C)).index_add(0, owner_T, before(numbers) - numbers[REFERENCE])
             rewards_C = rewards_C - self.settings.beta * kl_C
             metrics["kl_of_answer"] = Mean(float(kl_C.sum()), len(kl_C))
         advantages_C = leave_one_out(rewards_C, rollout.group_C)
