@@ -175,13 +175,20 @@ def test_a_frozen_head_gets_no_gradient_and_the_rest_gets_the_right_one() -> Non
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_rows_are_filled_up_where_products_run_in_bfloat16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few numbers of rows are met; what fills them changes no number."""
-    model, groups, found, lengths = build(name), make_groups(2), [], []
+    model, groups = build(name), make_groups(2)
+    found: list[dict[str, torch.Tensor]] = []
+    lengths: list[int] = []
     assert packs(model)
     read = logprobs.hidden_states
 
     def noted(module: nn.Module) -> Any:
         states = read(module)
-        return lambda tokens_S, *rest: (lengths.append(len(tokens_S)), states(tokens_S, *rest))[1]
+
+        def hidden(tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Any) -> torch.Tensor:
+            lengths.append(len(tokens_S))
+            return states(tokens_S, positions_S, layout)
+
+        return hidden
 
     monkeypatch.setattr(logprobs, "hidden_states", noted)
     for rows in (1, 32):

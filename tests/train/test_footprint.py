@@ -140,9 +140,16 @@ def test_the_teacher_is_in_memory_before_anything_is_predicted(
 ) -> None:
     """Its weights lie in a mapped file, and are in no count of what is in use until they are read."""
     order: list[str] = []
-    wake = Teacher.wake
-    monkeypatch.setattr(Teacher, "wake", lambda teacher: (wake(teacher), order.append("teacher")))
-    monkeypatch.setattr(stage, "predict", lambda *given: (order.append("predicted"), predict(*given))[1])
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            order.append(name)
+            return function(*given)
+
+        return called
+
+    monkeypatch.setattr(Teacher, "wake", noted("teacher", Teacher.wake))
+    monkeypatch.setattr(stage, "predict", noted("predicted", predict))
     method = {"kind": "distill", "by": "logits", "teacher": {"name": str(tiny_model_folder)}}
     tuned(max_steps=1, method=method, adapter="full")
     assert order == ["teacher", "predicted"]
