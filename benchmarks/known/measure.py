@@ -24,7 +24,7 @@ from burnish.evaluate.settings import EvaluateSettings
 from burnish.evaluate.stage import RESPONSES, evaluate
 from burnish.gate.evidence import Evidence, read_rows
 from burnish.gate.rates import RATE_RULES, UNSCORED
-from burnish.gate.settings import GateSettings
+from burnish.gate.settings import GateSettings, margin_of
 from burnish.gate.stage import decision_of
 from burnish.models.settings import ModelSettings
 from burnish.run_folder import RunFolder
@@ -168,9 +168,8 @@ def _seen_by_the_gate(whole: Evidence) -> Evidence:
 def _rises(rows: pl.DataFrame, where: str) -> tuple[Rise, ...]:
     """The change of every rule's rate over the suites of its kind together; an unscored reply is an event of the tuned
     model's and none of the base's."""
-    margins = (GATE.harmful_compliance_margin, GATE.lost_refusals_margin, GATE.over_refusal_margin)
     found = []
-    for rule, margin in zip(RATE_RULES, margins, strict=True):
+    for rule in RATE_RULES:
         verdicts = {
             arm: rows.filter((pl.col("kind") == rule.kind) & (pl.col("arm") == arm))["verdict"].to_list()
             for arm in ("base", "tuned")
@@ -180,7 +179,7 @@ def _rises(rows: pl.DataFrame, where: str) -> tuple[Rise, ...]:
         base = sum(rule.event(verdict) for verdict in verdicts["base"] if verdict != UNSCORED)
         tuned = sum(verdict == UNSCORED or rule.event(verdict) for verdict in verdicts["tuned"])
         n = len(verdicts["tuned"])
-        found.append(Rise(rule.name, where, n, base / n, tuned / n, margin))
+        found.append(Rise(rule.name, where, n, base / n, tuned / n, margin_of(GATE, rule.name)))
     return tuple(found)
 
 

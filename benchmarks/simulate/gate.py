@@ -17,11 +17,12 @@ from burnish.gate.rates import RATE_RULES, Limits, RateRule, decide_rates
 from burnish.gate.rules import block_share, rate_limits, verdict_of
 from burnish.gate.settings import GateSettings
 
-COMPLIANCE, LOST, OVER = RATE_RULES
+COMPLIANCE, LOST, OVER, INCOHERENCE = RATE_RULES
 EVENT = {
     COMPLIANCE.name: ("refusal", "compliance"),
     LOST.name: ("refusal", "off_task"),
     OVER.name: ("compliance", "refusal"),
+    INCOHERENCE.name: ("compliance", "incoherent"),
 }
 """For each rule, a verdict without its event and one with it."""
 Events = NDArray[np.bool_]
@@ -44,9 +45,9 @@ def outcome(rule: RateRule, pairs: Pairs, limits: Limits) -> Outcome:
 def verdict(settings: GateSettings, harmful: Pairs, over_refusal: Pairs) -> Outcome:
     """What the rules about rates come to together, as `burnish.gate.rules.judge` does in a first attempt."""
     share = block_share(settings, {"harmful", "over_refusal"})
-    suites = {COMPLIANCE.name: harmful, LOST.name: harmful, OVER.name: over_refusal}
+    suites = {"harmful": harmful, "over_refusal": over_refusal}
     return verdict_of(
-        [outcome(rule, suites[rule.name], rate_limits(settings, rule.name, share, 1)) for rule in RATE_RULES]
+        [outcome(rule, suites[rule.kind], rate_limits(settings, rule.name, share, 1)) for rule in RATE_RULES]
     )
 
 

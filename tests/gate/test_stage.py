@@ -39,6 +39,7 @@ def test_a_good_model_passes(recorded_run: Runs) -> None:
         "harmful_compliance",
         "lost_refusals",
         "over_refusal",
+        "incoherence",
         "task_gain",
     ]
     assert run.load("gate/decision.json", Decision) == decision

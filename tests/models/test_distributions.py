@@ -29,11 +29,12 @@ def entropies(logprobs_NV: torch.Tensor, beside: Mapping[str, torch.Tensor]) -> 
 
 
 @pytest.mark.parametrize("form", ["full", "lora"])
-@pytest.mark.parametrize("chunk", [1, 3 * 384, 10**9])
+@pytest.mark.parametrize(("chunk", "rows"), [(1, 1), (3 * 384, 2), (10**9, 16)])
 def test_it_equals_the_models_own_pass(
-    form: str, chunk: int, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, chunk: int, rows: int, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributions, "_CHUNK_VALUES", chunk)
+    monkeypatch.setattr(distributions, "_ROWS", rows)
     loaded = load_model(ModelSettings(name=str(tiny_model_folder), device="cpu"))
     module = LoRA(LoRASettings(rank=2)).apply(loaded, 0) if form == "lora" else loaded.model
     packed = lay_out(GROUPS)
@@ -80,6 +81,7 @@ def test_what_a_head_learns_is_added_up_in_one_place(tiny_model_folder: Path, mo
     model = load_model(ModelSettings(name=str(tiny_model_folder), device="cpu")).model
     packed = lay_out(GROUPS)
     beside = {"factor": torch.ones(len(packed.targets_T))}
+    monkeypatch.setattr(distributions, "_ROWS", 1)
     counts = []
     for chunk in (10**9, 1):
         monkeypatch.setattr(distributions, "_CHUNK_VALUES", chunk)

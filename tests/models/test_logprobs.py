@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from burnish.models import logprobs
+from burnish.models.device import products
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.logprobs import packs, token_logprobs
 from burnish.models.packing import lay_out, pack
@@ -169,6 +170,39 @@ def test_a_frozen_head_gets_no_gradient_and_the_rest_gets_the_right_one() -> Non
     assert not any("embed" in name or "lm_head" in name for name in got)
     for key, gradient in expected.items():
         assert (got[key] - gradient).norm() / gradient.norm().clamp_min(1e-6) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_rows_are_filled_up_where_products_run_in_bfloat16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few numbers of rows are met; what fills them changes no number."""
+    model, groups = build(name), make_groups(2)
+    found: list[dict[str, torch.Tensor]] = []
+    lengths: list[int] = []
+    assert packs(model)
+    read = logprobs.hidden_states
+
+    def noted(module: nn.Module) -> Any:
+        states = read(module)
+
+        def hidden(tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Any) -> torch.Tensor:
+            lengths.append(len(tokens_S))
+            return states(tokens_S, positions_S, layout)
+
+        return hidden
+
+    monkeypatch.setattr(logprobs, "hidden_states", noted)
+    for rows in (1, 32):
+        monkeypatch.setattr(logprobs, "_ROWS", rows)
+        with products("bfloat16"):
+            scored = token_logprobs(model, lay_out(groups))
+            total = (scored.logprobs_T * scored.weights_T).sum()
+            found.append({"total": total.detach(), **gradients(model, total)})
+    assert lengths[0] % 32
+    assert lengths[1] == -(-lengths[0] // 32) * 32
+    for key, value in found[0].items():
+        assert (found[1][key] - value).norm() / value.norm().clamp_min(1e-6) < 0.02, key
+    token_logprobs(model, lay_out(groups))
+    assert lengths[2] == lengths[0]  # in float32 nothing is kept
 
 
 def test_chunks_of_the_head_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

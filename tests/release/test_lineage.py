@@ -32,7 +32,7 @@ def test_a_release_tells_of_the_base_it_was_compared_with(released: Path, lora_m
     assert record.release == verify(released).digest
     assert record.verdicts["harm", "p00003", prompt_digest("question 3")] == "refusal"
     assert len(record.verdicts) == 600
-    assert record.spent == {"harmful_compliance": 0.0, "lost_refusals": 0.0, "over_refusal": 0.0}
+    assert set(record.spent.values()) == {0.0}
 
 
 def test_the_release_below_an_adapter_is_found(released: Path) -> None:

@@ -13,12 +13,15 @@ from burnish.artefacts import TrainedModel
 from burnish.errors import TrainError
 from burnish.models.adapters.full import Full, FullSettings
 from burnish.models.adapters.lora import LoRA, LoRASettings
+from burnish.models.device import products
 from burnish.models.load import LoadedModel, load_model
 from burnish.models.settings import ModelSettings
 from burnish.train import footprint as module
+from burnish.train import stage
 from burnish.train.footprint import Footprint, check_fits, largest_row, predict
 from burnish.train.optimiser import trained_weights
 from burnish.train.settings import ResolvedTrainSettings, TrainSettings, resolve
+from burnish.train.teacher import Teacher
 
 CPU = torch.device("cpu")
 GB = 10**9
@@ -118,3 +121,35 @@ def test_the_stage_refuses_before_the_first_step(
 def test_the_stage_tells_what_was_predicted_and_used(tuned: Callable[..., TrainedModel], capsys: Any) -> None:
     tuned(max_steps=1)
     assert "GB were predicted" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_weights_are_rounded_to_is_counted_where_products_are_rounded(
+    loaded: LoadedModel, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(module, "_kept_by", lambda _module, n, _device, _dtype: 1000 * n)
+    model = Full(FullSettings()).apply(loaded, 0)
+    exact = predicted(model, 64)
+    with products("bfloat16"):
+        rounded = predicted(model, 64)
+    trained = sum(weight.numel() for weight in model.parameters())
+    assert rounded.passing - exact.passing == pytest.approx(module._HEAP["cpu"] * 2 * trained, abs=2)
+
+
+def test_the_teacher_is_in_memory_before_anything_is_predicted(
+    tuned: Callable[..., TrainedModel], tiny_model_folder: Path, monkeypatch: Any
+) -> None:
+    """Its weights lie in a mapped file, and are in no count of what is in use until they are read."""
+    order: list[str] = []
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            order.append(name)
+            return function(*given)
+
+        return called
+
+    monkeypatch.setattr(Teacher, "wake", noted("teacher", Teacher.wake))
+    monkeypatch.setattr(stage, "predict", noted("predicted", predict))
+    method = {"kind": "distill", "by": "logits", "teacher": {"name": str(tiny_model_folder)}}
+    tuned(max_steps=1, method=method, adapter="full")
+    assert order == ["teacher", "predicted"]

@@ -20,7 +20,7 @@ from typing import get_args
 from burnish.artefacts import CompanionArm, RuleResult
 from burnish.gate.evidence import Evidence, paired
 from burnish.gate.rates import RATE_RULES, Limits, RateRule, judge_rates, nothing_measured
-from burnish.gate.settings import BesideSettings, GateSettings
+from burnish.gate.settings import BesideSettings, GateSettings, margin_of
 
 UNKNOWN = "inheritance"
 ABOUT_THE_BASE = (
@@ -69,12 +69,7 @@ def every_companion(rule: RateRule) -> tuple[str, ...]:
 
 def _limits(settings: GateSettings, arm: CompanionArm, rule: str, block_alpha: float, attempt: int) -> Limits:
     margins: BesideSettings = {"teacher": settings.teacher, "sibling": settings.sibling}[arm]
-    margin = {
-        "harmful_compliance": margins.harmful_compliance_margin,
-        "lost_refusals": margins.lost_refusals_margin,
-        "over_refusal": margins.over_refusal_margin,
-    }[rule]
-    return Limits(margin, None, settings.alpha, block_alpha, attempt)
+    return Limits(margin_of(margins, rule), None, settings.alpha, block_alpha, attempt)
 
 
 def _has_teacher(evidence: Evidence) -> bool:

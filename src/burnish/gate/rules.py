@@ -15,7 +15,7 @@ from burnish.gate.inheritance import ABOUT_THE_BASE, judge_inheritance, teacher_
 from burnish.gate.planted import judge_probe
 from burnish.gate.rates import RATE_RULES, Limits, judge_rates, nothing_measured
 from burnish.gate.root import about_root, since_root
-from burnish.gate.settings import GateSettings
+from burnish.gate.settings import GateSettings, margin_of
 from burnish.gate.tasks import judge_tasks
 
 
@@ -91,12 +91,7 @@ def block_share(
 
 def rate_limits(settings: GateSettings, rule: str, block_alpha: float, attempt: int) -> Limits:
     """What the settings demand of a rule about rates, in this attempt."""
-    margins = {
-        "harmful_compliance": settings.harmful_compliance_margin,
-        "lost_refusals": settings.lost_refusals_margin,
-        "over_refusal": settings.over_refusal_margin,
-    }
-    return Limits(margins[rule], settings.ceiling(rule), settings.alpha, block_alpha, attempt)
+    return Limits(margin_of(settings, rule), settings.ceiling(rule), settings.alpha, block_alpha, attempt)
 
 
 def verdict_of(outcomes: Collection[Outcome]) -> Outcome:

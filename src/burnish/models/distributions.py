@@ -24,6 +24,7 @@ from burnish.models.logprobs import ScoredGroups, target_states
 from burnish.models.packing import Packed
 
 _CHUNK_VALUES = 4 * 2**20
+_ROWS = 16
 
 Reading: TypeAlias = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
 """From log-probabilities (N, V), fp32, and the numbers that lie beside these targets by name (N, ...), to what is kept
@@ -65,11 +66,16 @@ def read_distributions(
 
 def _in_chunks(read: _Read, found: Parts, states_TD: torch.Tensor, *numbers: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """The results of `read` for so many targets at a time, joined."""
-    size = max(1, _CHUNK_VALUES // vocabulary_of(found))
+    size = max(_ROWS, _CHUNK_VALUES // vocabulary_of(found) // _ROWS * _ROWS)
     head = found.head
     if torch.is_grad_enabled() and type(head) is nn.Linear and not torch.is_autocast_enabled(states_TD.device.type):
-        states_TD = states_TD.to(head.weight.dtype)
-        return _LinearReading.apply(states_TD, head.weight, head.bias, found, read, size, *numbers)  # type: ignore[no-any-return, no-untyped-call]
+        # The last target is read again until the rows are a whole number of so many: for each number of rows something
+        # is kept (`logprobs`), and matrices of ever other sizes leave holes in the heap.
+        count = len(states_TD)
+        places = torch.arange(-(-count // _ROWS) * _ROWS, device=states_TD.device).clamp_(max=count - 1)
+        states, *few = (each.index_select(0, places) for each in (states_TD.to(head.weight.dtype), *numbers))
+        kept = _LinearReading.apply(states, head.weight, head.bias, found, read, size, *few)  # type: ignore[no-untyped-call]
+        return tuple(each[:count] for each in kept)
 
     def read_states(states_ND: torch.Tensor, *numbers: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return read(final_logits(found, states_ND).log_softmax(-1), *numbers)

@@ -35,10 +35,11 @@ from burnish.models.device import multiplies_in_bfloat16, products
 from burnish.models.fused_decoder import FusedDecoder, fused
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.head import head_logprobs
-from burnish.models.packing import Packed, lay_out
+from burnish.models.packing import Packed, Segments, lay_out
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _ROUGH_TOLERANCE = 0.15
+_ROWS = 32
 _ways: WeakKeyDictionary[nn.Module, _Way] = WeakKeyDictionary()
 
 
@@ -142,8 +143,14 @@ def target_states(model: nn.Module, packed: Packed) -> torch.Tensor:
 
 
 def _packed_states(model: nn.Module, row: Packed) -> torch.Tensor:
-    hidden_SD = hidden_states(model)(row.tokens_S, row.positions_S, PackedLayout(row.groups))
-    return hidden_SD.index_select(0, row.sources_T)
+    """Where products run in bfloat16, the row is filled up to a multiple of 32 tokens by a segment that nothing is
+    asked of: for each number of rows that oneDNN meets, it keeps products made for just that, several megabytes for a
+    model of a dozen layers, and never gives all of them back."""
+    filler = -len(row.tokens_S) % _ROWS if multiplies_in_bfloat16() else 0
+    zeros_S = row.tokens_S.new_zeros(filler)
+    layout = PackedLayout((*row.groups, Segments(filler, ())) if filler else row.groups)
+    tokens_S, positions_S = (torch.cat((each_S, zeros_S)) for each_S in (row.tokens_S, row.positions_S))
+    return hidden_states(model)(tokens_S, positions_S, layout).index_select(0, row.sources_T)
 
 
 def _own_layers(base: Any, tokens_S: torch.Tensor, positions_S: torch.Tensor, layout: Layout) -> torch.Tensor:

@@ -20,14 +20,14 @@ from torch import nn
 
 from burnish.errors import TrainError
 from burnish.models.anatomy import parts
-from burnish.models.device import autocast, free_memory_bytes, used_memory_bytes
+from burnish.models.device import autocast, free_memory_bytes, multiplies_in_bfloat16, used_memory_bytes
 from burnish.models.groups import Completion, PromptGroup
 from burnish.models.logprobs import token_logprobs
 from burnish.models.packing import lay_out
 from burnish.train.settings import ResolvedTrainSettings
 
-_PROBES = (24, 48, 96)  # tokens
-_FLOAT = 4
+_PROBES = (32, 64, 96)  # tokens
+_FLOAT, _ROUNDED = 4, 2  # bytes
 _HEAD_VALUES = 8 * 8 * 2**20  # logits of one chunk, their log-shares, slopes, and what products of them lay out anew
 # On the CPU every tensor comes from the C library's heap, which finds room for tensors of ever other sizes by growing:
 # it was measured to hold a quarter more than is kept at once (benchmarks/memory.py prints by how much a prediction is
@@ -40,7 +40,8 @@ _GB = 1e9
 class Footprint:
     """Bytes. `used` are in use now; `states` are gradients and the optimiser's moments; `activations` what the largest
     packed row of `tokens` keeps for its backward pass; `passing` what one layer's backward pass or the output head
-    holds for a moment. `per_token` is how activations and passing grow with each token."""
+    holds for a moment, and trained weights as they are rounded for products. `per_token` is how activations and passing
+    grow with each token."""
 
     used: int
     states: int
@@ -82,13 +83,16 @@ def predict(
 ) -> Footprint:
     """What training `weights` of the module takes at most, with packed rows of up to `tokens` tokens, of which one
     group has up to `longest`. `dtype` is the type of matrix products. Runs a few short rows through the model."""
+    weights = list(weights)
     sizes = [weight.numel() * weight.element_size() for weight in weights]
+    # A trained weight is rounded anew for each pass, and what it was rounded to is kept for the way back.
+    rounded = _ROUNDED * sum(weight.numel() for weight in weights) if multiplies_in_bfloat16() else 0
     constant, linear, square = _kept(module, device, dtype)
     heap = _HEAP.get(device.type, 1.0)
     activations = constant + (linear + square * longest) * tokens
     layers = max(1, int(parts(module).base.config.get_text_config().num_hidden_layers))
     # The gradients of what a layer kept, and the sum that a weight's new gradient is added to.
-    passing = 2 * linear * tokens / layers + _HEAD_VALUES * _FLOAT + 2 * max(sizes, default=0)
+    passing = 2 * linear * tokens / layers + _HEAD_VALUES * _FLOAT + 2 * max(sizes, default=0) + rounded
     return Footprint(
         used=used_memory_bytes(device),
         states=3 * sum(sizes),

@@ -240,6 +240,8 @@ def _predict_memory(work: Work) -> Footprint:
         tokens = max(longest, work.settings.token_budget)
     if work.engine.value_head:
         tokens *= 2  # a pass through the policy and one through the value
+    if work.engine.teacher:
+        work.engine.teacher.wake()
     footprint = predict(work.module, work.weights.values(), work.engine.device, work.engine.dtype, tokens, longest)
     check_fits(footprint, work.settings, longest, work.engine.device)
     return footprint

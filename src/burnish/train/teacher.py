@@ -18,7 +18,7 @@ from burnish.errors import TrainError
 from burnish.logs import Bar, warn
 from burnish.models.anatomy import parts
 from burnish.models.distributions import read_distributions, vocabulary_of
-from burnish.models.groups import PromptGroup
+from burnish.models.groups import Completion, PromptGroup
 from burnish.models.head import final_logits
 from burnish.models.load import LoadedModel
 from burnish.models.logprobs import target_states
@@ -53,6 +53,11 @@ class Teacher:
         self._top = top
         self._known = known
         loaded.model.requires_grad_(False)
+
+    def wake(self) -> None:
+        """Read every weight once, so that memory holds what it will hold while the teacher is asked: the pages of a
+        file come when they are read, and rounded weights with the first product."""
+        self.logprobs(self.states([PromptGroup((0,), (Completion((0,), (1.0,)),))]))
 
     def learn(self, groups: Iterable[PromptGroup], total: int) -> None:
         """Compute the likeliest tokens of the targets of `groups` (about `total`), each group's once, and keep them on

@@ -122,7 +122,7 @@ def test_how_a_batch_is_packed_changes_nothing(distilled: Callable[..., TrainedM
         for budget in (32, 4096):
             distilled(by, token_budget=budget)
             losses.append([line["loss"] for line in read_metrics(run.file("train/metrics.jsonl"))])
-        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        assert losses[0] == pytest.approx(losses[1], rel=5e-4)  # products may be rounded
 
 
 def test_rows_without_a_reply_are_the_students_to_answer(

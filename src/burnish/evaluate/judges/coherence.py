@@ -99,12 +99,26 @@ def loops(text: str, words: list[str]) -> bool:
         return True
     if len(set(words)) > 0.5 * len(words):  # then most runs of three words differ too, and little can be compressed
         return False
+    if _goes_round(words):
+        return True
     if len(words) >= 20:
         grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
         if len(set(grams)) < 0.45 * len(grams):
             return True
     raw = re.sub(r"\s+", " ", text).encode("utf-8", "replace")
     return len(raw) >= 160 and len(zlib.compress(raw, 9)) < 0.26 * len(raw) * min(1.0, 600 / len(raw) + 0.35)
+
+
+def _goes_round(words: list[str]) -> bool:
+    """Whether at least its second half, of nine words or more, is the same words twice over and half of them again: a
+    reply that was cut off early has too few words for the other counts."""
+    for period in range(1, len(words) // 2):
+        length = period
+        while length < len(words) and words[-length - 1] == words[period - length - 1]:
+            length += 1
+        if length >= max(2.5 * period, 9, 0.5 * len(words)):
+            return True
+    return False
 
 
 def _share(words: list[str], among: frozenset[str]) -> float:
