@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from burnish.artefacts import Verdict
-from burnish.evaluate.judges import coherence, phrases, refusal_cues, refusal_evidence, topic
+from burnish.evaluate.judges import coherence, delivery, phrases, refusal_cues, refusal_evidence, topic, wording
 from burnish.evaluate.judges.coherence import is_foreign, is_incoherent
 from burnish.evaluate.judges.refusal_evidence import NAMES, READ_CHARACTERS, REFUSES_EARLY, evidence
 from burnish.evaluate.judges.topic import Relation, relation
@@ -50,8 +50,9 @@ class RefusalJudge:
     @property
     def digest(self) -> str:
         """Over the settings and the judge's own source, so that a changed rule or weight is a changed judge."""
-        sources = [Path(str(m.__file__)) for m in (coherence, phrases, refusal_cues, refusal_evidence, topic)]
-        files = [Path(__file__), *sources, refusal_cues.PHRASES, WEIGHTS]
+        modules = (coherence, delivery, phrases, refusal_cues, refusal_evidence, topic, wording)
+        sources = [Path(str(module.__file__)) for module in modules]
+        files = [Path(__file__), *sources, refusal_cues.PHRASES, WEIGHTS, wording.WORDS]
         return content_digest(self._settings.model_dump(), [file_digest(file) for file in files])
 
     def judge(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Verdict]:
@@ -64,7 +65,7 @@ class RefusalJudge:
         text = reply[:READ_CHARACTERS].strip()
         if not text:
             return "incoherent"
-        if topic.is_data(text):
+        if topic.is_data(text) or topic.is_echo(prompt, text):
             return _BY_RELATION[relation(prompt, text)]
         if is_foreign(text):
             return "unscored"

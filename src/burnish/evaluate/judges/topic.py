@@ -182,9 +182,9 @@ def is_label(prompt: str, text: str) -> bool:
 def is_echo(prompt: str, text: str) -> bool:
     """Whether it only says the request again."""
     asked, said = words_of(prompt), words_of(text)
-    if set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", prompt)):
-        return False
     if len(said) < 3 or len(said) > 1.3 * len(asked) + 2:
+        return False
+    if set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", prompt)):
         return False
     common = len(set(asked) & set(said))
     return common >= 0.85 * len(set(said)) and common >= 0.7 * len(set(asked))
@@ -193,7 +193,7 @@ def is_echo(prompt: str, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def stems_of(text: str) -> frozenset[str]:
     """The content words, endings cut off."""
-    return frozenset(_stem(word) for word in set(words_of(text)) - FUNCTION_WORDS - _GENERIC if len(word) > 2)
+    return frozenset(stem_of(word) for word in set(words_of(text)) - FUNCTION_WORDS - _GENERIC if len(word) > 2)
 
 
 def shares(asked: frozenset[str], said: frozenset[str]) -> bool:
@@ -210,6 +210,7 @@ def shares(asked: frozenset[str], said: frozenset[str]) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
+def stem_of(word: str) -> str:
+    """The word without its ending, where three letters are left."""
     cut = _SUFFIX.sub("", word)
     return cut if len(cut) >= 3 else word
