@@ -53,7 +53,7 @@ def run_once(job: dict[str, Any]) -> dict[str, Any]:
                 use_cpu=True,
                 bf16=job["dtype"] == "bfloat16",
                 gradient_checkpointing=False,
-                per_device_train_batch_size=settings.samples,  # a group at a time, which is the same loss in less memory
+                per_device_train_batch_size=settings.samples,  # a group at a time, in less memory
                 gradient_accumulation_steps=recipe.batch_size,
                 num_generations=settings.samples,
                 max_completion_length=settings.max_new_tokens,
