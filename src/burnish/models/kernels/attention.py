@@ -119,11 +119,11 @@ def _has_pairs() -> bool:
 def _work(query_SHP: torch.Tensor, where: Table, more_rows: int) -> torch.Tensor:
     """Scratch memory for each thread: as much as attention.c's `attention_room` and `more_rows` padded keys, or
     attention_pairs.c's `pairs_room`."""
-    size, block = query_SHP.shape[-1], 48
+    size, block, row_pairs = query_SHP.shape[-1], 48, 32
     keys = -(-where.longest // (4 * _LANE)) * 4 * _LANE
     room = keys * (2 * block + (4 + more_rows) * size)
     if query_SHP.dtype == torch.bfloat16:
-        room = keys * (5 * block // 2 + 96 + 7 * size // 2) + (block // 2 + 64) * size
+        room = keys * (5 * block // 2 + 3 * row_pairs + 7 * size // 2) + (block // 2 + 2 * row_pairs) * size
     return torch.empty(torch.get_num_threads() * room)
 
 
