@@ -63,3 +63,13 @@ def _first_token_and_length(row: Packed) -> Iterator[tuple[int, int]]:
 def test_short_groups_share_a_row() -> None:
     groups = [PromptGroup((1,), (Completion((2,) * size, (1.0,) * size),)) for size in (9, 4, 4, 9)]
     assert sorted(len(row.tokens_S) for row in pack(groups, 10)) == [10, 10, 10]
+
+
+def test_rows_are_filled_evenly_where_that_takes_no_more_of_them() -> None:
+    groups = [PromptGroup((1,), (Completion((2,) * size, (1.0,) * size),)) for size in (5, 4, 3, 3, 2, 1)]
+    assert sorted(len(row.tokens_S) for row in pack(groups, 16)) == [12, 12]  # first fit fills 16 and 8
+
+
+def test_rows_that_only_first_fit_finds_stay() -> None:
+    groups = [PromptGroup((1,), (Completion((2,) * size, (1.0,) * size),)) for size in (5, 5, 3, 3, 3)]
+    assert sorted(len(row.tokens_S) for row in pack(groups, 12)) == [12, 12]  # filled evenly: 14 and 10

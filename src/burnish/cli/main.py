@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `burnish --help` is quick 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -105,6 +106,8 @@ app.add_typer(models_command.app, name="models")
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `burnish` command; always ends by SystemExit."""
+    # Without the `kernels` package bitsandbytes warns as it is imported, 4-bit weights or none; Burnish has its own way.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         with endpoint_keys(os.environ):
             app(arguments)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from heapq import heapreplace
 
 import torch
 
@@ -95,17 +96,35 @@ def pack(groups: Sequence[PromptGroup], token_budget: int) -> list[Packed]:
 
 def arrange(groups: Sequence[PromptGroup], token_budget: int) -> list[list[int]]:
     """Which groups, by index, share a row: as few rows as first-fit-decreasing finds, each of at most `token_budget`
-    tokens; a group that is longer has a row of its own. Within a row, groups keep their order; every group is in
-    exactly one row."""
+    tokens; a group that is longer has a row of its own. So many rows are then filled as evenly as the emptiest row for
+    the next longest group makes them (Graham 1969), if none comes out above the longest of the first: the longest row
+    is what memory is needed for. Within a row, groups keep their order; every group is in exactly one row."""
+    sizes = [group.num_tokens for group in groups]
+    longest_first = sorted(range(len(sizes)), key=lambda index: (-sizes[index], index))
+    rows, longest = _first_fit(sizes, longest_first, token_budget)
+    even, longest_even = _emptiest_first(sizes, longest_first, len(rows))
+    return [sorted(row) for row in (even if longest_even <= longest else rows)]
+
+
+def _first_fit(sizes: Sequence[int], order: Sequence[int], budget: int) -> tuple[list[list[int]], int]:
     rows: list[list[int]] = []
     room: list[int] = []
-    for index in sorted(range(len(groups)), key=lambda i: (-groups[i].num_tokens, i)):
-        size = groups[index].num_tokens
-        row = next((number for number, left in enumerate(room) if left >= size), None)
+    for index in order:
+        row = next((number for number, left in enumerate(room) if left >= sizes[index]), None)
         if row is None:
             rows.append([index])
-            room.append(token_budget - size)
+            room.append(budget - sizes[index])
         else:
             rows[row].append(index)
-            room[row] -= size
-    return [sorted(row) for row in rows]
+            room[row] -= sizes[index]
+    return rows, budget - min(room, default=budget)
+
+
+def _emptiest_first(sizes: Sequence[int], order: Sequence[int], number: int) -> tuple[list[list[int]], int]:
+    rows: list[list[int]] = [[] for _ in range(number)]
+    filled = [(0, row) for row in range(number)]
+    for index in order:
+        size, row = filled[0]
+        rows[row].append(index)
+        heapreplace(filled, (size + sizes[index], row))
+    return rows, max((size for size, _ in filled), default=0)
