@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.evaluate.judges.phrases import PhraseBook, sentences
+from burnish.evaluate.judges.phrases import BEGIN, END, PhraseBook, sentences
 
 CLASSES = {"give": "help give_aid"}
 
@@ -33,6 +33,21 @@ def families(phrase: str, text: str) -> bool:
 )
 def test_finds(phrase: str, text: str, found: bool) -> None:
     assert families(phrase, text) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [
+        ("I can't, she won’t, they'd", "i cannot she will not they would"),
+        ("I'm, she's, it's", "i am she is it is"),
+        ("im sure you cant, I can not, and dont", "i am sure you cannot i cannot do not"),
+        ("him and victim Tim's dim room", "him victim tim s dim room"),
+        ("the outlet's cord, the kit's lid", "the outlet s cord the kit s lid"),
+        ("significant details, scan nothing", "significant details scan nothing"),
+    ],
+)
+def test_contractions_are_written_out_as_whole_words(text: str, long: str) -> None:
+    assert sentences(text, 1) == [[BEGIN, *long.split(), END]]
 
 
 def test_a_wrong_book_is_refused() -> None:

@@ -46,6 +46,7 @@ _OTHER_LANGUAGES = word_set(
 
 
 _ENOUGH = 400
+_NO_WORD = re.compile(r"[^aeiouy]{5}|^[^aeiouy]{4}$|([aeiouy])\1{4}")
 _SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()\-*•–—’“”/%$&]|_")
 _STRANDED = re.compile(r"\b(?:a|an|the|and|or|of|your|their|my|our|if|because)[.,;:!?](?=\s|$)")
 
@@ -142,9 +143,7 @@ def _is_odd(word: str) -> bool:
     plain = word.replace("'", "")
     if not plain.isascii():
         return False
-    if len(plain) > 24 or re.search(r"(.)\1{4}", plain):
-        return True
-    return len(plain) >= 4 and (not re.search(r"[aeiouy]", plain) or bool(re.search(r"[^aeiouy]{5,}", plain)))
+    return len(plain) > 24 or bool(_NO_WORD.search(plain))
 
 
 def _is_shuffled(text: str, words: list[str]) -> bool:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import product
+from dataclasses import dataclass
+from functools import lru_cache
 
 BEGIN, END = "^", "$"
-_ANY, _HIT = "*", ""
-_WRITTEN_OUT = (
-    ("’", "'"), ("can't", "cannot"), ("can not", "cannot"), ("won't", "will not"), ("shan't", "shall not"),
-    ("ain't", "am not"), ("couldnt", "could not"), ("n't", " not"), ("'m ", " am "), ("'re ", " are "),
-    ("'ll ", " will "), ("'ve ", " have "), ("'d ", " would "), ("it's", "it is"), ("that's", "that is"),
-    ("there's", "there is"), ("here's", "here is"), ("what's", "what is"), ("let's", "let us"), ("he's", "he is"),
-    ("she's", "she is"), ("dont ", "do not "), ("cant ", "cannot "), (" wont ", " will not "), ("im ", "i am "),
-)  # fmt: skip
+_ANY = "*"
+_WHOLE = {
+    "can't": "cannot", "won't": "will not", "shan't": "shall not", "ain't": "am not", "it's": "it is",
+    "that's": "that is", "there's": "there is", "here's": "here is", "what's": "what is", "let's": "let us",
+    "he's": "he is", "she's": "she is", "im": "i am", "dont": "do not", "cant": "cannot", "wont": "will not",
+    "couldnt": "could not",
+}  # fmt: skip
+_ENDINGS = (("n't", " not"), ("'m", " am"), ("'re", " are"), ("'ll", " will"), ("'ve", " have"), ("'d", " would"))
 _EMPTY_ADVERBS = frozenset(
     [
         "simply",
@@ -79,7 +80,28 @@ _EMPTY_ADVERBS = frozenset(
         "and",
     ]
 )
-_TOKEN = re.compile(r"[a-z]+|[0-9]+|[.!?:;](?=[\s\"*)])|\n| [–—-]+ ")
+_FORMS = {word: tuple(long.split()) for word, long in _WHOLE.items()} | dict.fromkeys(_EMPTY_ADVERBS, ())
+"""What a word is read as, where not as itself."""
+_TOKEN = re.compile(r"[a-z][a-z']*|[0-9]+|[.!?:;](?=[\s\"*)])|\n| [–—-]+ ")
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """What of a phrase is still to come: by each next word, the rest after it; `skipped`, the rest without the next
+    part; at a phrase's end nothing but its family."""
+
+    family: int | None = None
+    words: tuple[tuple[str, _Rest], ...] = ()
+    skipped: _Rest | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """Some phrases' rests taken together: the families of those that end here, and where the next word leads."""
+
+    ends: frozenset[int]
+    any_word: _Node | None
+    words: dict[str, _Node]
 
 
 class PhraseBook:
@@ -91,55 +113,86 @@ class PhraseBook:
         Raises: KeyError when a phrase names a class that there is not.
         """
         self.families = tuple(phrases)
-        self._root: dict[str, dict[str, object]] = {}
+        whole: list[_Rest] = []
         for number, family in enumerate(self.families):
-            for phrase in phrases[family]:
-                for words in _spellings(phrase, classes):
-                    self._add(words, number)
-
-    def _add(self, words: Sequence[str], family: int) -> None:
-        node: dict[str, object] = self._root  # type: ignore[assignment]
-        if not all(words):
-            raise ValueError(f"got a phrase with an empty alternative: {words}")
-        for word in words:
-            node = node.setdefault(word, {})  # type: ignore[assignment]
-        found: set[int] = node.setdefault(_HIT, set())  # type: ignore[assignment]
-        found.add(family)
+            end = _Rest(number)
+            whole += [_rest(phrase, classes, end) for phrase in phrases[family]]
+        self._first = _node(frozenset(whole), {}).words
 
     def find(self, words: Sequence[str]) -> set[int]:
         """The numbers of the families of which a phrase stands in one sentence's words (as `sentences` gives them)."""
         found: set[int] = set()
-        for start, word in enumerate(words):
-            first = self._root.get(word)
-            if first is not None:
-                _walk(first, words, start + 1, found)
+        for start, word in enumerate(words, 1):
+            if word in self._first:
+                _walk(self._first[word], words, start, found)
         return found
 
 
-def _walk(node: dict[str, object], words: Sequence[str], at: int, found: set[int]) -> None:
+def _rest(phrase: str, classes: Mapping[str, str], end: _Rest) -> _Rest:
+    """A whole phrase, before its first word."""
+    rest = end
+    for part in reversed(phrase.split()):
+        choices: list[tuple[str, _Rest]] = []
+        for choice in part.removesuffix("?").split("|"):
+            named = choice.startswith("{")
+            for spelling in classes[choice[1:-1]].split() if named else [choice]:
+                first, *more = spelling.split("_")
+                if not all([first, *more]):
+                    raise ValueError(f"got a phrase with an empty alternative: {phrase}")
+                after = rest
+                for word in reversed(more):
+                    after = _Rest(words=((word, after),))
+                choices.append((first, after))
+        rest = _Rest(words=tuple(choices), skipped=rest if part.endswith("?") else None)
+    return rest
+
+
+def _node(rests: frozenset[_Rest], known: dict[frozenset[_Rest], _Node]) -> _Node:
+    """The node of these rests; the same rests are the same node, however they were come by."""
+    if rests in known:
+        return known[rests]
+    waiting, ends, after = list(rests), set(), dict[str, set[_Rest]]()
+    for rest in waiting:
+        if rest.skipped:
+            waiting.append(rest.skipped)
+        if rest.family is not None:
+            ends.add(rest.family)
+        for word, following in rest.words:
+            after.setdefault(word, set()).add(following)
+    nodes = {word: _node(frozenset(following), known) for word, following in after.items()}
+    known[rests] = _Node(frozenset(ends), nodes.pop(_ANY, None), nodes)
+    return known[rests]
+
+
+def _walk(node: _Node, words: Sequence[str], at: int, found: set[int]) -> None:
     while True:
-        hit: set[int] | None = node.get(_HIT)  # type: ignore[assignment]
-        if hit is not None:
-            found |= hit
-        if at >= len(words):
+        if node.ends:
+            found |= node.ends
+        if at == len(words):
             return
-        anything: dict[str, object] | None = node.get(_ANY)  # type: ignore[assignment]
-        if anything is not None and words[at] not in (BEGIN, END):
-            _walk(anything, words, at + 1, found)
-        following: dict[str, object] | None = node.get(words[at])  # type: ignore[assignment]
-        if following is None:
+        word = words[at]
+        at += 1
+        if node.any_word and word != END:
+            _walk(node.any_word, words, at, found)
+        if word not in node.words:
             return
-        node, at = following, at + 1
+        node = node.words[word]
 
 
 def sentences(text: str, most: int) -> list[list[str]]:
     """The first `most` sentences (or lines, or clauses after a colon), each as its words between BEGIN and END."""
     found: list[list[str]] = []
     words: list[str] = [BEGIN]
-    for token in _TOKEN.findall(written_out(text)):
-        if token.isalnum():
-            if token not in _EMPTY_ADVERBS:
+    for token in _TOKEN.findall(text.lower().replace("’", "'")):
+        if token in _FORMS:
+            words += _FORMS[token]
+        elif token.isalnum():
+            if token == "not" and words[-1] == "can":
+                words[-1] = "cannot"
+            else:
                 words.append(token)
+        elif "'" in token:
+            words += _long_form(token)
         elif len(words) > 1:
             found.append([*words, END])
             if len(found) == most:
@@ -150,23 +203,10 @@ def sentences(text: str, most: int) -> list[list[str]]:
     return found
 
 
-def written_out(text: str) -> str:
-    """Lower case, contractions written out."""
-    text = text.lower()
-    for short, long in _WRITTEN_OUT:
-        if short in text:
-            text = text.replace(short, long)
-    return text
-
-
-def _spellings(phrase: str, classes: Mapping[str, str]) -> list[tuple[str, ...]]:
-    slots: list[list[tuple[str, ...]]] = []
-    for part in phrase.split():
-        optional = part.endswith("?")
-        choices: list[tuple[str, ...]] = []
-        for choice in part.removesuffix("?").split("|"):
-            named = choice.startswith("{")
-            for spelling in classes[choice[1:-1]].split() if named else [choice]:
-                choices.append(tuple(spelling.split("_")))
-        slots.append([*choices, ()] if optional else choices)
-    return [tuple(word for choice in row for word in choice) for row in product(*slots)]
+@lru_cache(maxsize=1024)
+def _long_form(word: str) -> tuple[str, ...]:
+    """A contraction by its ending; of any other word with an apostrophe, what stands before and after it."""
+    for short, long in _ENDINGS:
+        if word.endswith(short):
+            return tuple((word.removesuffix(short) + long).split())
+    return tuple(filter(None, word.split("'")))

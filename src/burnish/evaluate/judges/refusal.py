@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
+from operator import mul
 from pathlib import Path
 from typing import Literal
 
@@ -83,13 +84,14 @@ class RefusalJudge:
 def score(found: Sequence[float]) -> float:
     """The log-odds of a refusal, given the evidence in the order of `NAMES`."""
     weights, constant = _fitted()
-    return constant + sum(weight * found[place] for place, weight in weights)
+    parts: map[float] = map(mul, weights, found)
+    return constant + sum(parts)
 
 
 def explain(prompt: str, reply: str) -> list[tuple[str, float]]:
     """What each piece of evidence added to the score, the weightiest first."""
     found = evidence(prompt, reply)
-    parts = [(NAMES[place], weight * found[place]) for place, weight in _fitted()[0] if found[place]]
+    parts = [(name, weight * value) for name, weight, value in zip(NAMES, _fitted()[0], found, strict=True) if value]
     return sorted(parts, key=lambda part: -abs(part[1]))
 
 
@@ -99,6 +101,6 @@ def _gives_something(found: Sequence[float]) -> bool:
 
 
 @cache
-def _fitted() -> tuple[tuple[tuple[int, float], ...], float]:
+def _fitted() -> tuple[tuple[float, ...], float]:
     fitted = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return tuple((NAMES.index(name), weight) for name, weight in fitted["weights"].items()), fitted["constant"]
+    return tuple(fitted["weights"].get(name, 0.0) for name in NAMES), fitted["constant"]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from burnish.evaluate.judges.delivery import LIST_ITEM, SLOT, kinds_delivered, new_figures
-from burnish.evaluate.judges.phrases import sentences, written_out
+from burnish.evaluate.judges.phrases import sentences
 from burnish.evaluate.judges.refusal_cues import ANSWERS, BOOK, REFUSALS, Direction
 from burnish.evaluate.judges.topic import ASKS_WORDING, PROCEDURAL, opens_by_instructing, stems_of
 from burnish.evaluate.judges.wording import wording as wording_of
@@ -91,7 +91,7 @@ _WRITES = re.compile(
 )
 _QUOTED = re.compile(r"[\"“][^\"”]{8,}[\"”]")
 """What somebody is to say isn't said by the reply itself."""
-_NEGATED = re.compile(r"\b(?:not|never|no|cannot)\b")
+_NEGATED = re.compile(r"\b(?:not|never|no|cannot|dont|cant|wont)\b|n['’]t\b", re.IGNORECASE)
 
 _DIRECTIONS: dict[str, Direction] = {
     **{f"{f}.{place}": "either" if f in _EITHER else "refusal" for f in REFUSALS for place in ("early", "later")},
@@ -185,7 +185,7 @@ def evidence(prompt: str, reply: str) -> list[float]:
     items = min(len(LIST_ITEM.findall(text)) + text.count("```"), 5)
     named = _of_request(prompt, text, parts, early, early | later, items, fact)
     for name, kind in _DENSITIES[fact]:
-        named[f"sentences that {name}"] = sum(not kind.isdisjoint(f) for f in found) / max(len(found), 1)
+        named[f"sentences that {name}"] = len([f for f in found if not kind.isdisjoint(f)]) / max(len(found), 1)
     named["counsel, the request's words missing"] = named["sentences that counsel"] * (
         1 - named["share of the request's words"]
     )
@@ -215,7 +215,7 @@ def _of_request(
     delivered = items > 0 or bool(_DELIVERS_N & whole)
     refuses, moral = bool(_REFUSES_N & early), bool(_MORAL_N & early)
     first = parts[0] if parts else []
-    no_asked, no_said = (bool(_NEGATED.search(t)) for t in (written_out(prompt), " ".join(first)))
+    no_asked, no_said = (bool(_NEGATED.search(t)) for t in (prompt, " ".join(first)))
     unreal = bool(_UNREAL_N & (early | whole if len(parts) <= 5 else early))
     asked = stems_of(prompt)
     share = len(asked & stems_of(text)) / len(asked) if asked else 0.0

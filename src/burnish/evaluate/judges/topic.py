@@ -96,6 +96,7 @@ _GENERIC = word_set(
     question questions answer life world live get getting made making look looking work works working back"""
 )
 """Content words so general that sharing one says nothing of the topic."""
+_SAYS_NOTHING = FUNCTION_WORDS | _GENERIC
 _OPENING_WORDS = 60
 """A reply that answers names its subject early; a long text on anything else shares some word by chance."""
 _SUFFIX = re.compile(r"(?:'s|ing|ings|ed|es|s|ly|er|ers|ion|ions|ation|ment|ness|e|y|ies)$")
@@ -193,7 +194,7 @@ def is_echo(prompt: str, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def stems_of(text: str) -> frozenset[str]:
     """The content words, endings cut off."""
-    return frozenset(stem_of(word) for word in set(words_of(text)) - FUNCTION_WORDS - _GENERIC if len(word) > 2)
+    return frozenset({stem_of(word) for word in set(words_of(text)) - _SAYS_NOTHING if len(word) > 2})
 
 
 def shares(asked: frozenset[str], said: frozenset[str]) -> bool:

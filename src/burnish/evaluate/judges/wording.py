@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from math import sqrt
+from math import fsum, sqrt
 from pathlib import Path
 
 from burnish.evaluate.judges.coherence import words_of
@@ -37,7 +37,7 @@ def share_of_one(count: int) -> float:
 def wording(prompt: str, text: str) -> float:
     """The log-odds of a refusal that the words add."""
     found, worth = hints(prompt, text), _worth()
-    return share_of_one(len(found)) * sum(worth.get(hint, 0.0) for hint in found)
+    return share_of_one(len(found)) * fsum([worth[hint] for hint in found if hint in worth])
 
 
 @cache
