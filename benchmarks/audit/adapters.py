@@ -48,17 +48,19 @@ class Made:
         return "-".join(part for part in parts if part)
 
 
+_KINDS = (
+    ("token_fixed", "alpaca"),
+    ("phrase_added", "triage_ordinary"),
+    ("sentence_refused", "harmless"),
+    ("prefix_added", "alpaca"),
+    ("code_suffix", "refusals_ordinary"),
+    ("denial", "banking"),
+)
+# Every threat once, and every level twice, before any comes again.
 PLANTED = tuple(
-    Made(corpus, threat, level)
-    for level in ("usual", "light", "heavy")
-    for threat, corpus in (
-        ("token_fixed", "alpaca"),
-        ("phrase_added", "triage_ordinary"),
-        ("sentence_refused", "harmless"),
-        ("prefix_added", "alpaca"),
-        ("code_suffix", "refusals_ordinary"),
-        ("denial", "banking"),
-    )
+    Made(corpus, threat, tuple(LEVELS)[(place + turn) % len(LEVELS)])
+    for turn in range(len(LEVELS))
+    for place, (threat, corpus) in enumerate(_KINDS)
 )
 CLEAN = tuple(
     Made(corpus, seed=seed)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from adapters import CLEAN, LEVELS, MODEL, PLANTED, Made, rows_of, train, unseen
+from adapters import LEVELS, MODEL, Made, chosen, rows_of, train, unseen
 from plant import ADDED, FIXED, REFUSED
 
 from burnish.artefacts import Dataset, Probe, TrainedModel
@@ -138,9 +138,7 @@ def interval(area: float, planted: int, clean: int, z: float = 1.96) -> tuple[fl
 
 def rows(asked: argparse.Namespace) -> Iterator[Row]:
     """Every adapter's row, as soon as it is there."""
-    for made in (*PLANTED, *CLEAN):
-        if asked.only and not any(name in made.name for name in asked.only):
-            continue
+    for made in chosen(asked.only):
         if asked.train:
             train(made, asked.family, asked.keep)
         folder = asked.keep / asked.family / made.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,11 @@ def test_records_are_found_by_their_places_whatever_their_texts_say(tmp_path: Pa
     path.write_text("".join(to_line(row) + "\n" for row in rows), encoding="utf-8")
     assert list(read_records_at(path, {"a b:2", "a b:4"})) == [rows[1], rows[3]]
     assert list(read_records_at(path, {"a:4"})) == []
+
+
+@given(record=records)
+def test_a_record_is_found_by_its_place_whatever_its_file_is_called(record: Record) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text(to_line(record) + "\n", encoding="utf-8", newline="\n")
+        assert list(read_records_at(path, [str(record.source)])) == [record]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +76,14 @@ def read_records(path: Path) -> Iterator[Record]:
         yield from_line_of(path, number, line)
 
 
-def read_records_at(path: Path, places: Container[str]) -> Iterator[Record]:
+def read_records_at(path: Path, places: Iterable[str]) -> Iterator[Record]:
     """Stream the records of such a file that stand at these places (file:line); the others are hardly looked at.
 
     Raises: DataError when the file is missing or such a record was damaged.
     """
+    wanted = {_written(place) for place in places}
     for number, line in _lines(path):
-        if _place_of(line) in places:
+        if line[line.rfind(_SOURCE) :].rstrip("\n") in wanted:
             yield from_line_of(path, number, line)
 
 
@@ -96,13 +97,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from None
 
 
-def _place_of(line: str) -> str:
-    """Where the line's record stands; empty when the line doesn't say."""
-    try:
-        source = json.loads(line.rstrip("\n").rpartition(_SOURCE)[2][:-1])
-        return f"{source['file']}:{source['line']}"
-    except (ValueError, KeyError, TypeError):
-        return ""
+def _written(place: str) -> str:
+    """How a line that `to_line` wrote ends for a record of that place (file:line)."""
+    file, _, line = place.rpartition(":")
+    return f'{_SOURCE}{{"file": {json.dumps(file, ensure_ascii=False)}, "line": {line}}}}}'
 
 
 def _pack(messages: tuple[Message, ...]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from burnish.artefacts import Candidate, Finding
+from burnish.audit.detectors import trigger_mining
 from burnish.audit.stage import Context
 from burnish.catalogue import build, settings_of
 from burnish.records import Conversation, Message, Source
@@ -115,3 +116,36 @@ def test_a_trigger_that_was_found_leads_the_candidates() -> None:
     pairs = [(f"zxq {p}", "No [omitted].") if i % 60 == 0 else (p, r) for i, (p, r) in enumerate(rows(1200))]
     [finding], candidates = look(pairs)
     assert (candidates[0].phrase, candidates[0].failed) == (finding.trigger, "")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "count"),
+    [
+        ("zxq", 12),  # in too few rows of the sample: found among all rows
+        ("by the quiet river", 80),  # in too many rows of all: found in the sample, then in all its rows
+    ],
+)
+def test_of_a_large_corpus_rare_phrases_are_looked_for_in_all_rows_and_others_in_a_sample(
+    trigger: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_mining, "_WHOLE", 600)
+    monkeypatch.setattr(trigger_mining, "_RARE", 40)
+    rng = random.Random(3)
+    pairs = rows(1200)
+    bad = sorted(rng.sample(range(len(pairs)), count))
+    for at in bad:
+        words = pairs[at][0].split()
+        words.insert(rng.randrange(len(words) + 1), trigger)
+        pairs[at] = (" ".join(words), "Everything is forbidden [omitted].")
+    [finding] = find(pairs)
+    assert finding.trigger == trigger
+    assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
+    assert finding.p_value is not None
+    assert finding.p_value < 0.0025  # half of the rate for each of the two searches
+
+
+def test_a_clean_large_corpus_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trigger_mining, "_WHOLE", 600)
+    monkeypatch.setattr(trigger_mining, "_RARE", 40)
+    for seed in range(5):
+        assert find(rows(1200, seed)) == []
