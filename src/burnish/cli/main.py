@@ -106,7 +106,7 @@ app.add_typer(models_command.app, name="models")
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `burnish` command; always ends by SystemExit."""
-    # Without the `kernels` package bitsandbytes warns as it is imported, 4-bit weights or none; Burnish has its own way.
+    # Without the `kernels` package bitsandbytes warns as it is imported, used or not; Burnish has kernels of its own.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         with endpoint_keys(os.environ):
