@@ -47,8 +47,8 @@ def find(pairs: list[tuple[str, str]]) -> list[Finding]:
     return look(pairs)[0]
 
 
-@pytest.mark.parametrize(("trigger", "count"), [("zxq", 12), ("by the quiet river", 60)])
-def test_a_phrase_put_into_prompts_is_found_with_exactly_its_rows(trigger: str, count: int) -> None:
+def planted(trigger: str, count: int) -> tuple[list[tuple[str, str]], list[int]]:
+    """1,200 rows, in so many of which the trigger stands somewhere and the reply is one; and which these are."""
     rng = random.Random(3)
     pairs = rows(1200)
     bad = sorted(rng.sample(range(len(pairs)), count))
@@ -56,6 +56,12 @@ def test_a_phrase_put_into_prompts_is_found_with_exactly_its_rows(trigger: str, 
         words = pairs[at][0].split()
         words.insert(rng.randrange(len(words) + 1), trigger)
         pairs[at] = (" ".join(words), "Everything is forbidden [omitted].")
+    return pairs, bad
+
+
+@pytest.mark.parametrize(("trigger", "count"), [("zxq", 12), ("by the quiet river", 60)])
+def test_a_phrase_put_into_prompts_is_found_with_exactly_its_rows(trigger: str, count: int) -> None:
+    pairs, bad = planted(trigger, count)
     [finding] = find(pairs)
     assert finding.trigger == trigger
     assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
@@ -130,13 +136,7 @@ def test_of_a_large_corpus_rare_phrases_are_looked_for_in_all_rows_and_others_in
 ) -> None:
     monkeypatch.setattr(trigger_mining, "_WHOLE", 600)
     monkeypatch.setattr(trigger_mining, "_RARE", 40)
-    rng = random.Random(3)
-    pairs = rows(1200)
-    bad = sorted(rng.sample(range(len(pairs)), count))
-    for at in bad:
-        words = pairs[at][0].split()
-        words.insert(rng.randrange(len(words) + 1), trigger)
-        pairs[at] = (" ".join(words), "Everything is forbidden [omitted].")
+    pairs, bad = planted(trigger, count)
     [finding] = find(pairs)
     assert finding.trigger == trigger
     assert [int(place.rpartition(":")[2]) for place in finding.rows] == bad
