@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from burnish.models.memory import give_back_freed_memory, keep_freed_memory, set_aside
+from burnish.models.memory import give_back_freed_memory, keep_freed_memory, look_up, set_aside, set_files_aside
 
 SCRIPT = """
 import resource, sys
@@ -90,3 +90,46 @@ def test_what_was_written_to_weights_is_kept(tmp_path: Path) -> None:
     own = torch.ones(2**20)
     assert not set_aside(own)
     assert bool((own == 1).all())
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's advice only")
+def test_a_file_of_which_little_is_read_stays_out_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    weights = {f"{index}_{name}": torch.rand(size) for index in range(8) for name, size in (("a", 2**20), ("norm", 64))}
+    save_file(weights, path)
+    module = torch.nn.ParameterDict({name: torch.nn.Parameter(t, False) for name, t in load_file(path).items()})
+    before = of_files()
+    for weight in module.values():
+        weight.sum()
+    assert of_files() > before + 2**24
+    assert set_files_aside(module) == 1
+    for name in weights:
+        if name.endswith("norm"):
+            module[name].sum()
+    assert of_files() < before + 2**20
+    assert all(torch.equal(module[name], weight) for name, weight in weights.items())
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's advice only")
+def test_what_was_written_to_in_a_mapped_file_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(2**20)}, path)
+    module = torch.nn.ParameterDict({"weight": torch.nn.Parameter(load_file(path)["weight"], False)})
+    module["weight"][2**19] = 1.0
+    assert set_files_aside(module) == 0
+    assert module["weight"].sum() == 1.0
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's advice only")
+def test_rows_are_looked_up_as_by_an_index(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.rand(2**14, 576)}, path)
+    weight = load_file(path)["weight"]
+    rows = torch.randint(0, len(weight), (300,))
+    wanted = weight[rows].clone()
+    set_aside(weight)
+    before = of_files()
+    assert torch.equal(look_up(weight, rows), wanted)
+    assert of_files() < before + 2**21
+    with pytest.raises(IndexError, match="16384"):
+        look_up(weight, torch.tensor([2**14]))

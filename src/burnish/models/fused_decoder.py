@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from burnish.models.attention import Layout, Terms
+from burnish.models.device import multiplies_in_bfloat16
 from burnish.models.joint import Joint, join
 from burnish.models.kernels.rows import (
     Norm,
@@ -34,6 +35,7 @@ from burnish.models.kernels.rows import (
     rms_norm_backward,
     take_heads,
 )
+from burnish.models.memory import look_up
 from burnish.models.prepacked import Prepacked
 from burnish.models.products import Product, product
 
@@ -81,11 +83,18 @@ class FusedDecoder:
 
         Raises: ValueError when positions turn a part of each head only.
         """
-        hidden_SD = self.embedding(tokens_S)
+        hidden_SD = self._embedded(tokens_S)
         turn = self.turn(hidden_SD, positions_S)
         for block, asked in zip(self.blocks, terms, strict=True):
             hidden_SD = self._layer(block, hidden_SD, turn, layout, asked)
         return cast(torch.Tensor, _Normed.apply(hidden_SD, self.final_norm.weight, self.final_norm.epsilon))  # type: ignore[no-untyped-call]
+
+    def _embedded(self, tokens_S: torch.Tensor) -> torch.Tensor:
+        """Where layers are multiplied from rounded copies, nothing else need be in memory of a mapped file."""
+        plain = type(self.embedding) is nn.Embedding and not self.embedding.weight.requires_grad
+        if plain and multiplies_in_bfloat16():
+            return look_up(self.embedding.weight.detach(), tokens_S)
+        return cast(torch.Tensor, self.embedding(tokens_S))
 
     def turn(self, hidden_SD: torch.Tensor, positions_S: torch.Tensor) -> Turn:
         """What positions turn heads by.

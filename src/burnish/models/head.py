@@ -139,6 +139,7 @@ class _LinearLogprobs(torch.autograd.Function):
                     slopes_NV = _slopes(log_shares_NV, logits_NV, targets_T[part], shape)
             if slopes_TD is not None and slopes_NV is not None:
                 _back(slopes_NV, weight_VD, narrow, slopes_TD[part])
+            del raw_NV, slopes_NV  # before the next chunk's are made
         if slopes_TD is not None:
             ctx.save_for_backward(slopes_TD)
         elif needs_head:
@@ -173,6 +174,7 @@ class _LinearLogprobs(torch.autograd.Function):
                 grad_weight_VD.addmm_(slopes_NV.T, hidden_TD[part] * weighed_N1)
             if grad_bias_V is not None:
                 grad_bias_V.addmv_(slopes_NV.T, weighed_N1[:, 0])
+            del raw_NV, slopes_NV
         return grad_hidden_TD, grad_weight_VD, grad_bias_V, None, None, None
 
 

@@ -25,7 +25,7 @@ from burnish.models.fewer_layers import layers_of
 from burnish.models.joint import weights_stay
 from burnish.models.kinship import share_initialisation
 from burnish.models.load import LoadedModel, identify, load_model
-from burnish.models.memory import keep_freed_memory
+from burnish.models.memory import give_back_freed_memory, keep_freed_memory, set_files_aside
 from burnish.models.reward_head import base_key, completion_scores, save_head
 from burnish.models.seats import VALUE, value_head
 from burnish.models.settings import ModelSettings
@@ -109,8 +109,11 @@ def train(
     run.write_json("train/settings.json", resolved.model_dump(mode="json"))
     engine = _engine(adapter, loaded, method, encoder, resolved, run, seed, model)
     work = _work(engine, method, encoding.rows, heldout, resolved, seed)
+    give_back_freed_memory()
+    set_files_aside(engine.module)
     with products(loaded.products), weights_stay():
         predicted = _predict_memory(work)
+        set_files_aside(engine.module)
         if "reference" in method.roles:
             learn_reference(work)
         if "teacher" in method.roles:
