@@ -14,7 +14,7 @@ from burnish.models.groups import Completion, PromptGroup
 from burnish.models.logprobs import token_logprobs
 from burnish.models.packing import Packed, lay_out, pack
 from burnish.train.methods.sft import SFT, SFTSettings
-from burnish.train.optimiser import finish_gradient
+from burnish.train.optimiser import norm_and_scale
 
 VOCAB = 41
 METHOD = SFT(SFTSettings())
@@ -56,8 +56,8 @@ def step(model: Any, rows: list[Packed], max_norm: float) -> tuple[float, float,
         loss = METHOD.loss(token_logprobs(model, row))
         loss.total.backward()  # type: ignore[no-untyped-call]
         total, weight = total + float(loss.total.detach()), weight + loss.weight
-    norm = finish_gradient(model.parameters(), weight, max_norm)
-    return total / weight, norm, [parameter.grad.clone() for parameter in model.parameters()]
+    norm, scale = norm_and_scale(model.parameters(), weight, max_norm)
+    return total / weight, norm, [parameter.grad * scale for parameter in model.parameters()]
 
 
 def assert_same_step(model: Any, batch: list[PromptGroup], rows: list[Packed], max_norm: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.train.optimiser import finish_gradient, learning_rate, make_optimiser, trained_weights
+from burnish.train.optimiser import learning_rate, make_optimiser, move, norm_and_scale, trained_weights
 from burnish.train.settings import OptimiserSettings, ScheduleSettings
 
 
@@ -56,12 +56,24 @@ def test_the_schedules_have_their_forms() -> None:
 def test_gradients_are_divided_then_clipped() -> None:
     weights = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))]
     weights[0].grad, weights[1].grad = torch.tensor([30.0]), torch.tensor([40.0])
-    assert finish_gradient(weights, 10.0, max_norm=1.0) == pytest.approx(5.0)
-    assert [float(w.grad) for w in weights if w.grad is not None] == pytest.approx([0.6, 0.8])
+    assert norm_and_scale(weights, 10.0, max_norm=1.0) == pytest.approx((5.0, 0.02))
 
 
 def test_small_gradients_are_only_divided() -> None:
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([0.0, 1.0])
-    finish_gradient([weight], 4.0, max_norm=1.0)
-    assert weight.grad.tolist() == [0.0, 0.25]
+    assert norm_and_scale([weight], 4.0, max_norm=1.0) == (0.25, 0.25)
+
+
+def test_a_step_is_taken_along_scaled_gradients() -> None:
+    def moved(gradients: list[list[float]], scale: float) -> list[float]:
+        weight = nn.Parameter(torch.tensor([[1.0, -2.0]]))
+        optimiser = make_optimiser([weight], OptimiserSettings(weight_decay=0.1))
+        optimiser.param_groups[0]["lr"] = 0.1
+        for gradient in gradients:
+            weight.grad = torch.tensor([gradient])
+            move(optimiser, scale)
+        return weight.tolist()[0]
+
+    assert moved([[8.0, -4.0], [2.0, 6.0]], 0.25) == pytest.approx(moved([[2.0, -1.0], [0.5, 1.5]], 1.0), rel=1e-6)
+    assert moved([[8.0, -4.0], [2.0, 6.0]], 0.25) != moved([[8.0, -4.0], [0.5, 1.5]], 0.25)

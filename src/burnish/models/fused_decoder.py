@@ -91,9 +91,10 @@ class FusedDecoder:
 
     def _embedded(self, tokens_S: torch.Tensor) -> torch.Tensor:
         """Where layers are multiplied from rounded copies, nothing else need be in memory of a mapped file."""
-        plain = type(self.embedding) is nn.Embedding and not self.embedding.weight.requires_grad
-        if plain and multiplies_in_bfloat16():
-            return look_up(self.embedding.weight.detach(), tokens_S)
+        (weight_VD, *_) = self.embedding.parameters()
+        kind: type[nn.Module] = type(self.embedding)
+        if kind is nn.Embedding and not weight_VD.requires_grad and multiplies_in_bfloat16():
+            return look_up(weight_VD.detach(), tokens_S)
         return cast(torch.Tensor, self.embedding(tokens_S))
 
     def turn(self, hidden_SD: torch.Tensor, positions_S: torch.Tensor) -> Turn:

@@ -86,8 +86,8 @@ def _mapped_files() -> list[tuple[int, int]]:
 
 
 def look_up(weight_VD: torch.Tensor, rows_N: torch.Tensor) -> torch.Tensor:
-    """Rows of a matrix, (N, D), of which next to nothing is in memory before or after, where it lies in a mapped file: a
-    few hundred rows from all over it would bring back all.
+    """Rows of a matrix, (N, D), of which next to nothing is in memory before or after, where it lies in a mapped file:
+    a few hundred rows from all over it would bring back all.
 
     Raises: IndexError for a row that isn't there.
     """

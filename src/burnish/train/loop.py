@@ -37,7 +37,7 @@ from burnish.train.engine import Engine
 from burnish.train.interrupt import interruptible
 from burnish.train.method import Batch, Loss, Mean, Method
 from burnish.train.metrics_log import MetricsLog
-from burnish.train.optimiser import finish_gradient, learning_rate
+from burnish.train.optimiser import learning_rate, move, norm_and_scale
 from burnish.train.reading import evaluating, memory_told
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.sampling import SamplingMethod
@@ -53,7 +53,7 @@ class Work:
 
     engine: Engine
     weights: dict[str, nn.Parameter]
-    optimiser: torch.optim.Optimizer
+    optimiser: torch.optim.AdamW
     method: Method
     rows: Rows
     heldout: Rows
@@ -248,12 +248,12 @@ def _update(work: Work, sums: Sums, rate: float, step: int) -> float:
     """
     if not math.isfinite(sums.loss):
         raise _not_finite("the loss", sums.loss, step)
-    norm = finish_gradient(work.weights.values(), sums.weight, work.settings.optimiser.max_grad_norm)
+    norm, scale = norm_and_scale(work.weights.values(), sums.weight, work.settings.optimiser.max_grad_norm)
     if not math.isfinite(norm):
         raise _not_finite("the gradient's norm", norm, step)
     for group in work.optimiser.param_groups:
         group["lr"] = rate
-    work.optimiser.step()
+    move(work.optimiser, scale)
     return norm
 
 

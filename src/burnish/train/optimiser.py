@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -53,13 +54,16 @@ def learning_rate(step: int, num_steps: int, peak: float, schedule: ScheduleSett
     return peak * (schedule.final_fraction + (1.0 - schedule.final_fraction) * left)
 
 
-def finish_gradient(weights: Iterable[nn.Parameter], divisor: float, max_norm: float) -> float:
-    """Divide the accumulated gradients by `divisor` and clip their joint norm, in one pass. Returns the norm after the
-    division and before the clipping; when it isn't finite, gradients are left as they are."""
+def norm_and_scale(weights: Iterable[nn.Parameter], divisor: float, max_norm: float) -> tuple[float, float]:
+    """The joint norm of the accumulated gradients divided by `divisor`, and what they are to be multiplied by: the
+    division, and the clipping of that norm."""
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     norm = float(nn.utils.get_total_norm(gradients)) / divisor
-    if math.isfinite(norm):
-        scale = min(1.0, max_norm / norm if norm > 0.0 else 1.0) / divisor
-        for gradient in gradients:
-            gradient.mul_(scale)
-    return norm
+    return norm, min(1.0, max_norm / norm if norm > 0.0 else 1.0) / divisor
+
+
+def move(optimiser: torch.optim.AdamW, scale: float) -> None:
+    """One step along the gradients multiplied by `scale`, which the fused step does in its own pass over them, as it
+    does for a gradient scaler."""
+    cast(Any, optimiser).grad_scale = torch.tensor(1.0 / scale)  # what it divides by
+    optimiser.step()
