@@ -99,12 +99,13 @@ def _shown(comparison: Comparison) -> str:
 def _prompt_words(chosen: Candidate, comparison: Comparison, settings: AdviseSettings) -> str:
     if comparison.interval[1] < 0:
         return (
-            f"{chosen.name} is better than tuning, at {_quality(chosen):.1%}: tuned minus {chosen.name} is "
+            f"Here {chosen.name} is better than tuning, at {_quality(chosen):.1%}: tuned minus {chosen.name} is "
             f"{_shown(comparison)}."
         )
     return (
-        f"{chosen.name} does as well, at {_quality(chosen):.1%}: tuned minus {chosen.name} is {_shown(comparison)}, "
-        f"surely less than the {100 * settings.worthwhile:g} points that would be worth the trouble."
+        f"Here {chosen.name} does as well, at {_quality(chosen):.1%}: tuned minus {chosen.name} is "
+        f"{_shown(comparison)}, surely less than the "
+        f"{100 * settings.worthwhile:g} points that would be worth the trouble."
     )
 
 
