@@ -119,7 +119,7 @@ def test_reward_rises_and_the_value_learns_it(tuned: Callable[..., TrainedModel]
     rewards = [line["reward"] for line in lines]
     assert sum(rewards[-4:]) / 4 > sum(rewards[:2]) / 2 + 0.2
     assert lines[-1]["heldout_reward"] > sum(rewards[:2]) / 2 + 0.2
-    # One answer unlike all before can be far off: at nearly equal learning rates, 4 of 256 steps were.
+    # A single step can be far off: at nearly equal learning rates, 4 of 256 steps were.
     assert median(line["value_error"] for line in lines[-8:]) < lines[0]["value_error"] / 2
     assert abs(lines[0]["rollout_kl"]) < 1e-5
     assert lines[-1]["rollout_kl"] > 0.1
