@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.train.optimiser import learning_rate, make_optimiser, move, norm_and_scale, trained_weights
+from burnish.train.optimiser import learning_rate, make_optimiser, norm_and_scale, take_step, trained_weights
 from burnish.train.settings import OptimiserSettings, ScheduleSettings
 
 
@@ -72,7 +72,7 @@ def test_a_step_is_taken_along_scaled_gradients() -> None:
         optimiser.param_groups[0]["lr"] = 0.1
         for gradient in gradients:
             weight.grad = torch.tensor([gradient])
-            move(optimiser, scale)
+            take_step(optimiser, scale)
         return weight.tolist()[0]
 
     assert moved([[8.0, -4.0], [2.0, 6.0]], 0.25) == pytest.approx(moved([[2.0, -1.0], [0.5, 1.5]], 1.0), rel=1e-6)

@@ -19,7 +19,7 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _NEVER = 2**31 - 1
 _MADV_DONTNEED = 4
-_SMALL, _LOOKED_UP = 2**17, 2**24  # bytes
+_SMALL, _PART = 2**17, 2**24  # bytes
 _MAPS, _PAGES = Path("/proc/self/maps"), Path("/proc/self/pagemap")
 _PAGE_THERE, _PAGE_OF_FILE = np.uint64(3 << 62), np.uint64(1 << 61)
 
@@ -94,7 +94,7 @@ def look_up(weight_VD: torch.Tensor, rows_N: torch.Tensor) -> torch.Tensor:
     if len(rows_N) and not 0 <= int(rows_N.min()) <= int(rows_N.max()) < len(weight_VD):
         raise IndexError(f"rows {int(rows_N.min())} to {int(rows_N.max())} of a matrix of {len(weight_VD)}")
     found_ND = weight_VD.new_empty(len(rows_N), weight_VD.shape[1])
-    step = max(1, _LOOKED_UP // (weight_VD.shape[1] * weight_VD.element_size()))
+    step = max(1, _PART // (weight_VD.shape[1] * weight_VD.element_size()))
     for begin in range(0, len(weight_VD), step):
         part_VD = weight_VD[begin : begin + step]
         here_N = (rows_N >= begin) & (rows_N < begin + step)
@@ -105,7 +105,9 @@ def look_up(weight_VD: torch.Tensor, rows_N: torch.Tensor) -> torch.Tensor:
 
 
 def _set_aside(first: int, size: int) -> bool:
-    """Source: madvise(2), MADV_DONTNEED: pages of a file are read from it again. One that was written to is no longer a
+    """The whole pages among `size` bytes from the address `first`.
+
+    Source: madvise(2), MADV_DONTNEED: pages of a file are read from it again. One that was written to is no longer a
     page of the file, and would be lost; where there is such a page, all stay.
     """
     begin, end = -(-first // mmap.PAGESIZE), (first + size) // mmap.PAGESIZE

@@ -37,7 +37,7 @@ from burnish.train.engine import Engine
 from burnish.train.interrupt import interruptible
 from burnish.train.method import Batch, Loss, Mean, Method
 from burnish.train.metrics_log import MetricsLog
-from burnish.train.optimiser import learning_rate, move, norm_and_scale
+from burnish.train.optimiser import learning_rate, norm_and_scale, take_step
 from burnish.train.reading import evaluating, memory_told
 from burnish.train.resume import Checkpoints, Progress
 from burnish.train.sampling import SamplingMethod
@@ -253,7 +253,7 @@ def _update(work: Work, sums: Sums, rate: float, step: int) -> float:
         raise _not_finite("the gradient's norm", norm, step)
     for group in work.optimiser.param_groups:
         group["lr"] = rate
-    move(work.optimiser, scale)
+    take_step(work.optimiser, scale)
     return norm
 
 

@@ -62,7 +62,7 @@ def norm_and_scale(weights: Iterable[nn.Parameter], divisor: float, max_norm: fl
     return norm, min(1.0, max_norm / norm if norm > 0.0 else 1.0) / divisor
 
 
-def move(optimiser: torch.optim.AdamW, scale: float) -> None:
+def take_step(optimiser: torch.optim.AdamW, scale: float) -> None:
     """One step along the gradients multiplied by `scale`, which the fused step does in its own pass over them, as it
     does for a gradient scaler."""
     cast(Any, optimiser).grad_scale = torch.tensor(1.0 / scale)  # what it divides by
