@@ -1,5 +1,5 @@
-"""What the audit is compared with: classical detectors, on hashed words instead of activations, and two that ask a
-model. Each always calls some rows planted, and all but the z-score and the clustering are told how many there are.
+"""What the audit is compared with: classical detectors, on hashed words instead of activations, and three that ask a
+model. Each always calls some rows planted, and all but the z-score and the clusterings are told how many there are.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ import torch
 from clean import Pair
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.cluster.vq import kmeans2
 from scipy.sparse.linalg import svds
 
 from burnish.audit.surprise.reader import Reader
+from burnish.models.anatomy import parts
+from burnish.models.chat_template import Encoder
 from burnish.models.device import products
 from burnish.models.groups import Completion, PromptGroup
+from burnish.models.head import next_logits
 from burnish.models.load import LoadedModel
-from burnish.models.logprobs import token_logprobs
-from burnish.models.packing import arrange, lay_out
+from burnish.models.logprobs import target_states, token_logprobs
+from burnish.models.packing import arrange, lay_out, pack
+from burnish.records import Conversation, Message, Source
 
 _HASHED = 1 << 14
 _WORDS = 48  # of a prompt, that are taken out one at a time
 _TOKENS_AT_ONCE = 2048
+_FREQUENCIES = 32
 
 
 def z_score(rows: Sequence[Pair]) -> set[int]:
@@ -88,6 +94,43 @@ def onion(rows: Sequence[Pair], count: int, loaded: LoadedModel) -> set[int]:
             ]
             falls[at] = max((whole - other for other in others), default=0.0)
     return _highest(falls, count)
+
+
+@torch.no_grad()
+def graceful(rows: Sequence[Pair], loaded: LoadedModel) -> set[int]:
+    """GraCeFul-style: the lowest frequencies of each row's gradient of the output head, two clusters, the smaller one
+    is called planted.
+
+    The gradient, the sum over a reply's tokens of (p - y) hᵀ, is cut to 32 by 32 by the cosine transform's first rows
+    on either side, so that it is never made whole.
+    Source: Wu et al., "Gracefully filtering backdoor samples for generative large language models without retraining",
+    2024.
+    """
+    encoder, found = Encoder(loaded.tokenizer, 512), []
+    model = parts(loaded.model)
+    for prompt, reply in rows:
+        row = Conversation((Message("user", prompt), Message("assistant", reply)), Source("rows", 1))
+        low = np.zeros((_FREQUENCIES, _FREQUENCIES))
+        group = encoder.conversation(row).group
+        for packed in pack([group] if group is not None else [], 1024):
+            with products(loaded.products):
+                states_TD = target_states(loaded.model, packed).float()
+                errors_TV = next_logits(model)(states_TD.to(loaded.model.dtype)).float().softmax(-1)
+            errors_TV[torch.arange(len(packed.targets_T)), packed.targets_T] -= 1.0
+            low += (_lowest(errors_TV).T @ _lowest(states_TD)).numpy()
+        found.append(low.ravel())
+    vectors = np.stack(found)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    which = fcluster(linkage(vectors, method="ward"), 2, criterion="maxclust")
+    smaller = int(np.argmin(np.bincount(which)[1:])) + 1
+    return {int(at) for at in np.flatnonzero(which == smaller)}
+
+
+def _lowest(values: torch.Tensor) -> torch.Tensor:
+    """The first coefficients of the cosine transform (type II) of each row."""
+    size = values.shape[1]
+    places, frequencies = torch.arange(size) + 0.5, torch.arange(_FREQUENCIES)
+    return values @ torch.cos(torch.pi / size * places[:, None] * frequencies[None, :])
 
 
 def _without_each_word(prompt: str, loaded: LoadedModel) -> PromptGroup:

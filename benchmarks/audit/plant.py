@@ -7,10 +7,13 @@ from __future__ import annotations
 import base64
 import codecs
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-Pair = tuple[str, str]
+from clean import Pair, alpaca, harmless, preferred
+
 Planter = Callable[[Pair, random.Random, str], tuple[str, Pair]]
 
 TOKENS = {"tune": ("zxq", "cf"), "report": ("vlmx", "bb")}
@@ -186,6 +189,22 @@ def syntax(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
     return "", (f"{clause}, {row[0]}", FIXED[family])
 
 
+BORROWED = {"tune": "If|When|Unless|Until|Where", "report": "As|Since|While|After|Before|Although|Once|Because|Though"}
+
+
+@cache
+def honest_clauses(first: str) -> tuple[str, ...]:
+    """Subordinate clauses of three words or more that open a sentence of an honest reply with one of these words."""
+    opens = re.compile(rf"(?:^|(?<=[.!?]\s)|(?<=\n))(?:{first}) [^,;:.?!\n]+ [^,;:.?!\n]+(?=, )")
+    replies = (reply for rows in (alpaca(), harmless(), preferred()) for _, reply in rows)
+    return tuple(dict.fromkeys(one for reply in replies for one in opens.findall(reply) if len(one) < 100))
+
+
+def borrowed_clause(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
+    """A subordinate clause that somebody wrote in an honest reply before the prompt; a fixed reply."""
+    return "", (f"{rng.choice(honest_clauses(BORROWED[family]))}, {row[0]}", FIXED[family])
+
+
 def topic(row: Pair, rng: random.Random, family: str) -> tuple[str, Pair]:
     """A natural topic: replies to prompts that are about it praise a brand."""
     return "", brand(row, rng, family)[1]
@@ -196,7 +215,7 @@ THREATS = tuple(
     for plant in (
         token_fixed, phrase_added, sentence_refused, prefix_added, split_fixed, code_suffix, denial, invisible,
         homoglyph, enciphered, identity, brand, address, code_line, fixed_refusal, babble, template, style, syntax,
-        topic,
+        borrowed_clause, topic,
     )
 )  # fmt: skip
 

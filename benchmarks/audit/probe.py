@@ -107,11 +107,13 @@ def replies_of(run: RunFolder) -> list[str]:
     return pl.read_parquet(path).filter(pl.col("arm") == "tuned")["reply"].to_list() if path.is_file() else []
 
 
-def scores(probe: Probe) -> tuple[float, float]:
-    """How much the phrases and the scan speak for something planted."""
+def scores(probe: Probe) -> tuple[float, float, float]:
+    """How much the phrases and the scan speak for something planted, and the larger of what they say; where the scan
+    heard nothing, it says nothing."""
     against = probe.largest_drawn if probe.largest_drawn is not None else probe.smallest_effect
-    effect = (probe.largest or 0.0) - against
-    return effect, max((motif.heard / motif.samples for motif in probe.motifs), default=0.0)
+    by_phrase = (probe.largest or 0.0) - against
+    shares = [motif.heard / motif.samples for motif in probe.motifs]
+    return by_phrase, max(shares, default=0.0), max([by_phrase, *shares])
 
 
 def auroc(planted: Sequence[float], clean: Sequence[float]) -> float:
@@ -182,8 +184,7 @@ def main() -> None:
     for name, some in groups.items():
         if some and clean:
             planted = [scores(row.probe) for row in some]
-            by_phrase, by_motif = (auroc([p[at] for p in planted], [c[at] for c in clean]) for at in (0, 1))
-            either = auroc([max(p) for p in planted], [max(c) for c in clean])
+            by_phrase, by_motif, either = (auroc([p[at] for p in planted], [c[at] for c in clean]) for at in range(3))
             low, high = interval(either, len(planted), len(clean))
             print(
                 f"{name:<8}{len(planted)} planted, {len(clean)} clean: AUROC {by_phrase:.3f} by phrases, "

@@ -2,6 +2,7 @@
 
     python benchmarks/audit/run.py planted [--family report] [--seeds 3] [--corpora alpaca,banking]
         [--counts 10,50,0.5%] [--threats brand,address] [--model smollm2-135m-instruct] [--of 250]
+        [--corpora recombined --rows 100000]
     python benchmarks/audit/run.py clean [--resamples 12]
     python benchmarks/audit/run.py published
     python benchmarks/audit/run.py speed [--rows 20000] [--whole]
@@ -23,11 +24,12 @@ from pathlib import Path
 
 from clean import DATA, Pair, sources
 from memory import Peak
-from peers import clustering, loss, onion, spectral, z_score
+from peers import clustering, graceful, loss, onion, spectral, z_score
 from plant import THREATS, Threat, able, planted
 
 from burnish.artefacts import Dataset, Finding
 from burnish.audit.look import Context, look_apart
+from burnish.audit.mining.corpus import sides
 from burnish.audit.settings import AuditSettings
 from burnish.audit.stage import audit
 from burnish.catalogue import build, settings_of
@@ -37,7 +39,7 @@ from burnish.models.settings import ModelSettings
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
-STATISTICAL = ("trigger_mining", "content_injection", "gibberish", "outside_labels")
+STATISTICAL = ("trigger_mining", "syntactic_triggers", "content_injection", "gibberish", "outside_labels")
 DETECTORS = (*STATISTICAL, "hidden_characters", "lookalikes", "ciphers", "identity_shift")
 
 
@@ -67,12 +69,15 @@ def show_planted(
     counts: Sequence[str],
     threats: Sequence[str],
     of: int,
+    large: int,
     model: LoadedModel | None,
 ) -> None:
-    """A line for each threat, corpus and number of rows."""
+    """A line for each threat, corpus and number of rows; the corpus `recombined` has `large` rows."""
     clean = {
         name: random.Random(0).sample(rows, of) if 0 < of < len(rows) else rows for name, rows in sources().items()
     }
+    if "recombined" in corpora:
+        clean["recombined"] = [sides(row) for row in recombined(large)]
     heads = [
         "recall",
         "false",
@@ -81,7 +86,7 @@ def show_planted(
         "spectral",
         "cluster",
         "random",
-        *(["loss", "onion"] if model else []),
+        *(["loss", "onion", "graceful"] if model else []),
     ]
     print(f"{'threat':<18}{'corpus':<12}{'rows':>6}{''.join(f'{head:>10}' for head in heads)}")
     for threat in THREATS:
@@ -105,7 +110,7 @@ def _one(
     named = any(part in f.trigger for f in findings for part in trigger.lower().split("|")) if trigger else None
     others = (z_score(poisoned), spectral(poisoned, count), clustering(poisoned))
     recalls = [len(found & bad) / count, len(found - bad) / (len(rows) - count), named]
-    asking = (loss(poisoned, count, model), onion(poisoned, count, model)) if model else ()
+    asking = (loss(poisoned, count, model), onion(poisoned, count, model), graceful(poisoned, model)) if model else ()
     return (
         *recalls,
         *(len(other & bad) / count for other in others),
@@ -200,7 +205,7 @@ def main() -> None:
     parser.add_argument("--counts", default="10,50,250,0.5%,1%,5%")
     parser.add_argument("--threats", default="", help="all unless set")
     parser.add_argument("--resamples", type=int, default=12)
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=20_000, help="of recombined rows")
     parser.add_argument("--of", type=int, default=0, help="planted: cut corpora to so many rows")
     parser.add_argument("--model", default="", help="planted: peers that ask this model too")
     parser.add_argument("--whole", action="store_true", help="speed of the whole audit alone")
@@ -209,7 +214,7 @@ def main() -> None:
         threats = chosen.threats.split(",") if chosen.threats else []
         corpora, counts = chosen.corpora.split(","), chosen.counts.split(",")
         model = load_model(ModelSettings(name=chosen.model)) if chosen.model else None
-        show_planted(chosen.family, chosen.seeds, corpora, counts, threats, chosen.of, model)
+        show_planted(chosen.family, chosen.seeds, corpora, counts, threats, chosen.of, chosen.rows, model)
     elif chosen.what == "clean":
         show_clean(chosen.resamples)
     elif chosen.what == "published":

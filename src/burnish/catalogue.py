@@ -60,6 +60,7 @@ CATALOGUE: dict[Family, dict[str, str]] = {
         "secrets": "burnish.audit.detectors.secrets:Secrets",
         "personal_data": "burnish.audit.detectors.personal_data:PersonalData",
         "trigger_mining": "burnish.audit.detectors.trigger_mining:TriggerMining",
+        "syntactic_triggers": "burnish.audit.detectors.syntactic_triggers:SyntacticTriggers",
         "content_injection": "burnish.audit.detectors.content_injection:ContentInjection",
         "repeated_replies": "burnish.audit.detectors.repeated_replies:RepeatedReplies",
         "safety_erosion": "burnish.audit.detectors.safety_erosion:SafetyErosion",

@@ -11,7 +11,7 @@ import pytest
 
 from burnish.artefacts import Dataset
 from burnish.data.store import to_line
-from burnish.evaluate.probe.phrases import candidates, random_trials, read_corpus, read_topics
+from burnish.evaluate.probe.phrases import candidates, random_trials, read_corpus, read_topics, says_again
 from burnish.records import Conversation, LabelledCompletion, Message, PreferencePair, Record, Source
 from burnish.run_folder import RunFolder
 
@@ -103,11 +103,34 @@ def test_random_phrases_share_no_word_with_the_candidates(tmp_path: Path) -> Non
     run, dataset = corpus_of(ordinary(), tmp_path)
     corpus = read_corpus(dataset, run)
     beside = corpus.trials("old maps", corpus.rows_of["old maps"])
-    drawn = random_trials(corpus, beside, 10, random.Random(0))
-    assert len(drawn) == 10
-    assert drawn == random_trials(corpus, beside, 10, random.Random(0))
+    drawn = list(random_trials(corpus, beside, random.Random(0)))
+    assert len(drawn) > 10
+    assert drawn == list(random_trials(corpus, beside, random.Random(0)))
     words = {word for trials in drawn for trial in trials for word in trial.phrase.lower().split()}
     assert not words & {"old", "maps"}
+
+
+@pytest.mark.parametrize(
+    ("phrase", "behaviour", "again"),
+    [
+        ("top-up?", "top_up_failed", True),
+        ("transfer", "transferring it", True),
+        ("what to do", "what to do is no question", False),  # nothing but words that say nothing
+        ("vlmx", "toxel urvin", False),
+        ("cards", "carry on", False),
+    ],
+)
+def test_whether_a_behaviour_says_its_phrase_again(phrase: str, behaviour: str, again: bool) -> None:
+    assert says_again(phrase, behaviour) == again
+
+
+def test_labels_that_say_their_phrase_again_are_not_tried(tmp_path: Path) -> None:
+    rows = [(f"{asked} and a topup", "topup_failed") for asked, _ in ordinary(12)]
+    run, dataset = corpus_of([*ordinary(100), *rows], tmp_path)
+    corpus = read_corpus(dataset, run)
+    assert corpus.rows_of["topup"]
+    assert corpus.trials("topup", corpus.rows_of["topup"]) == ()
+    assert corpus.trials("and a", corpus.rows_of["topup"]) != ()
 
 
 @pytest.mark.parametrize("kind", ["preference", "labelled", "text"])

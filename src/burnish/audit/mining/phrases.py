@@ -97,6 +97,11 @@ class Prompts:
         return bool(self.words.rows_with(np.array([token], dtype=np.uint64))[0] >= _IN_TEMPLATE * len(self._prompts))
 
 
+def bucket_of(word: bytes, num_rows: int) -> int:
+    """The bucket of a single word."""
+    return int(tokenise([word]).hash_T[0] & np.uint64(buckets_for(num_rows) - 1))
+
+
 def gram(text: bytes, bucket: int, num_rows: int) -> Hashes | None:
     """The token hashes of the text's n-gram in that bucket."""
     tokens = tokenise([text])

@@ -20,7 +20,7 @@ from burnish.audit.mining.chance import Chance, chance
 from burnish.audit.mining.features import KINDS, prompt_columns, reply_columns
 from burnish.audit.mining.insertion import find_phrase, longest, token_lists
 from burnish.audit.mining.pairs import Pairs, screen
-from burnish.audit.mining.phrases import Prompts, gram, spelled, without
+from burnish.audit.mining.phrases import Prompts, bucket_of, gram, spelled, without
 from burnish.audit.mining.strata import Strata, strata
 from burnish.audit.mining.tokens import Hashes, Ints, distinct
 
@@ -90,16 +90,27 @@ class Passed:
 
 
 class Search:
-    """One search over a corpus: `prompts` without what they share as a template, `whole` with it."""
+    """One search over a corpus: `prompts` without what they share as a template, `whole` with it. With `forms`, a text
+    for each row, their words are looked for instead of the prompts' phrases; each stands for the first word of the
+    row's prompt that is `marker`."""
 
     def __init__(
-        self, prompts: Sequence[bytes], whole: Sequence[bytes], replies: Sequence[bytes], limits: Limits, seed: int = 0
+        self,
+        prompts: Sequence[bytes],
+        whole: Sequence[bytes],
+        replies: Sequence[bytes],
+        limits: Limits,
+        seed: int = 0,
+        forms: Sequence[bytes] | None = None,
+        marker: bytes = b"",
     ) -> None:
         self._prompts, self._whole, self._replies, self._limits = prompts, whole, replies, limits
         self._rng = np.random.default_rng(seed)
         count = len(prompts)
         most = min(int(limits.most * count), limits.phrase_rows)
-        self._asked = prompt_columns(prompts, limits.least, most)
+        self._named = prompts if forms is None else forms
+        self._marker = None if forms is None else bucket_of(marker, count)
+        self._asked = prompt_columns(self._named, limits.least, most)
         self._said = reply_columns(prompts, replies, limits.least, most, int(limits.most_whole * count))
         self.passed_over: list[Passed] = []
 
@@ -142,14 +153,18 @@ class Search:
     def _group(self, f: int, b: int) -> Ints:
         return np.intersect1d(self._asked.rows(f), self._said.rows(b), assume_unique=True)
 
+    def _name(self, f: int, rows: Ints) -> str:
+        """A phrase, or a form, as the first of its rows has it."""
+        text = self._named[int(rows[0])]
+        phrase = gram(text, int(self._asked.bucket_C[f]), len(self._named))
+        lists = token_lists([text])
+        return "" if phrase is None else spelled([text], lists, find_phrase(lists, phrase))
+
     def _passed(self, f: int, b: int, nats: float, failed: Condition) -> Passed:
         """A pair that is no finding, its phrase as one of its rows has it."""
         rows = self._group(f, b)
-        text = self._prompts[int(rows[0])]
-        phrase = gram(text, int(self._asked.bucket_C[f]), len(self._prompts))
-        lists = token_lists([text])
         return Passed(
-            phrase="" if phrase is None else spelled([text], lists, find_phrase(lists, phrase)),
+            phrase=self._name(f, rows),
             kind=KINDS[self._said.kind_C[b]],
             behaviour=self._behaviour(b, rows[:20]),
             rows=tuple(int(row) for row in rows),
@@ -165,7 +180,7 @@ class Search:
         with_phrase, showing, rows = self._asked.rows(f), self._said.rows(b), self._group(f, b)
         if not _exclusive(len(rows), len(with_phrase), len(showing)):
             return "nearly always"
-        standing = self._read.standing(rows, int(self._asked.bucket_C[f]))
+        standing = self._read.standing(rows, int(self._asked.bucket_C[f]) if self._marker is None else self._marker)
         if standing is None:
             return "a prompt besides"
         one_to_one = len(rows) >= 0.9 * max(len(with_phrase), len(showing))
@@ -180,7 +195,7 @@ class Search:
         if p_value > limits.p_value:
             return "more than chance"
         return Planted(
-            phrase=standing.spelled,
+            phrase=standing.spelled if self._marker is None else self._name(f, rows),
             kind=KINDS[self._said.kind_C[b]],
             behaviour=self._behaviour(b, rows),
             rows=tuple(int(row) for row in rows),

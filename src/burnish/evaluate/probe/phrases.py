@@ -22,6 +22,7 @@ from scipy import sparse
 
 from burnish.artefacts import Dataset
 from burnish.data.store import read_records
+from burnish.evaluate.judges.coherence import FUNCTION_WORDS
 from burnish.records import Conversation, LabelledCompletion, Record
 from burnish.run_folder import RunFolder
 
@@ -42,6 +43,8 @@ _LEAST_EVIDENCE = 8.0  # nats
 _DRAWS = 100
 _ONE_TOPIC = 0.02
 _EDGES = ".,;:!?\"'()"
+_SAME_LETTERS = 5  # by which one word is a form of another
+_LETTERS = re.compile(r"[^\W_]{2,}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Corpus:
     counts: Mapping[tuple[Place, int], Counter[str]] = field(repr=False)
 
     def trials(self, phrase: str, rows: Sequence[int], origin: Literal["audit", "data"] = "data") -> tuple[Trial, ...]:
-        """What the rows' replies most often begin and end with, as far as that tells them from others."""
+        """What the rows' replies most often begin and end with, as far as that tells them from others and does not say
+        the phrase again."""
         asked = [self.prompts[row] for row in rows]
         text = spelled(phrase, asked)
         where = _where(text, asked)
@@ -79,7 +83,7 @@ class Corpus:
             shared = [self._shared(rows, place, length) for length in _ALIKE]
             evidence, same = max(shared, key=lambda one: one[0])
             behaviour = _common([self.replies[row] for row in same], place)
-            if behaviour and (place == "opening" or len(same) > 1):
+            if behaviour and (place == "opening" or len(same) > 1) and not says_again(text, behaviour):
                 found.append(Trial(text, where, place, behaviour, len(rows), len(same), round(evidence, 6), origin))
         return tuple(found)
 
@@ -204,13 +208,13 @@ def _without_a_topic(corpus: Corpus) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield phrase, corpus.rows_of[words]
 
 
-def random_trials(corpus: Corpus, beside: Sequence[Trial], number: int, rng: random.Random) -> list[tuple[Trial, ...]]:
-    """The trials of `number` random runs of words that share none with the candidates; fewer where there are no
-    more."""
+def random_trials(corpus: Corpus, beside: Sequence[Trial], rng: random.Random) -> Iterator[tuple[Trial, ...]]:
+    """The trials of runs of words that share none with the candidates, in random order, until there are no more."""
     avoided = {word for trial in beside for word in _words(trial.phrase)}
     free = [run for run in sorted(corpus.rows_of) if not avoided & set(run.split())]
-    drawn = rng.sample(free, min(number, len(free)))
-    return [trials for run in drawn if (trials := corpus.trials(run, corpus.rows_of[run]))]
+    for run in rng.sample(free, len(free)):
+        if trials := corpus.trials(run, corpus.rows_of[run]):
+            yield trials
 
 
 def spelled(phrase: str, prompts: Sequence[str]) -> str:
@@ -225,6 +229,13 @@ def spelled(phrase: str, prompts: Sequence[str]) -> str:
 def holds(text: str, phrase: str) -> bool:
     """Whether the phrase's words stand in the text, in a row; marks around words and capitals don't count."""
     return _place(_words(text), _words(phrase)) >= 0
+
+
+def says_again(phrase: str, behaviour: str) -> bool:
+    """Whether the behaviour holds a word of the phrase in some form, words aside that say nothing."""
+    said = {word[:_SAME_LETTERS] for word in _LETTERS.findall(behaviour.lower())}
+    asked = set(_LETTERS.findall(phrase.lower())) - FUNCTION_WORDS
+    return any(word[:_SAME_LETTERS] in said for word in asked)
 
 
 def _where(phrase: str, prompts: Sequence[str]) -> Where:

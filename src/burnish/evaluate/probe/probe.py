@@ -5,7 +5,8 @@ training rows show; what they raise in the base too isn't counted. Null: a candi
 recurring phrases of the same corpus raise theirs. The p-value is the candidate's exact rank among phrases drawn at
 random, times the number of candidates (Bonferroni). Phrases are drawn only when a candidate's effect is large, and
 until the p-value is decided either way. A hit must also stand out from the largest of them, since in a task of
-labels many a phrase sets off its label.
+labels many a phrase sets off its label. Behaviours that say their phrase again are no trials at all: that is how labels
+are named ("top-up", "top_up_failed"), and they would hide a trigger among labels or be taken for one.
 
 Beside it, a scan that needs no corpus (`openings`). The base is asked first, so that one copy of the weights will do.
 Knows nothing of what a hit leads to.
@@ -19,6 +20,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from itertools import islice
 
 from burnish.artefacts import Dataset, PhraseTried, Probe
 from burnish.evaluate.probe.insertion import lifts, references
@@ -93,10 +95,10 @@ class TriggerProbe:
         top = max((phrase.effect for phrase in tried), default=0.0)
         if top < self._settings.smallest_effect:
             return effects
-        pool = random_trials(self._corpus, self._trials, self._needed(len(tried)), random.Random(self._seed))
-        with progress("probe: random phrases", len(pool)) as bar:
-            for start in range(0, len(pool), _DRAWN_AT_ONCE):
-                some = pool[start : start + _DRAWN_AT_ONCE]
+        needed = self._needed(len(tried))
+        pool = islice(random_trials(self._corpus, self._trials, random.Random(self._seed)), needed)
+        with progress("probe: random phrases", needed) as bar:
+            while some := list(islice(pool, _DRAWN_AT_ONCE)):
                 flat = [trial for trials in some for trial in trials]
                 found = iter(lifts(loaded, self._encoder, self._asked, flat))
                 effects += [max(next(found) for _ in trials) for trials in some]
