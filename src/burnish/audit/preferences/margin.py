@@ -6,12 +6,16 @@ what is true or good.
 Source: Bradley and Terry, "Rank analysis of incomplete block designs", 1952; cross-fitting as in Chernozhukov et al.,
 2018.
 
-N pairs, D features of a reply's look, H hashed words and pairs of neighbouring words.
+Where replies are labels, looks tell nothing; there it counts how well the prompt's words go with either label.
+
+N pairs, D features of a reply's look, H hashed words and pairs of neighbouring words, W hashed words of prompts, L
+labels.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -31,19 +35,25 @@ _FITTED_ON = 20_000
 _PULL, _PULL_OF_WORDS = 3.0, 100.0  # how strongly weights are drawn to zero
 _LIST = re.compile(rb"(?m)^\s*(?:\d+[.)]|[-*])\s")
 _BYTES = b'?!\n.,"`'
+_HASHED_OF_PROMPTS = 1 << 13
+_MOST_LABELS, _LEAST_OF_A_LABEL, _LONGEST_LABEL = 500, 5, 100  # labels, rows, bytes
+_CERTAIN = 12.0  # nats beyond which more say nothing more
+_LABELLED = 0.5  # of the rows from which on replies are labels
 
 
 def margins(prompts: Sequence[bytes], chosen: Sequence[bytes], rejected: Sequence[bytes], seed: int = 0) -> Floats:
     """N log odds that the preferred reply is the preferred one, as the other pairs have it; negative where the label
     contradicts what replies look like."""
+    rng = np.random.default_rng(seed)
     look = np.concatenate(list(_looks(prompts, chosen))) - np.concatenate(list(_looks(prompts, rejected)))
+    look = np.column_stack([look, _fit_of_labels(prompts, chosen, rejected, rng)])
     look /= np.maximum(np.std(look, axis=0), 1e-9)
     words = _words(chosen) - _words(rejected)
     words.eliminate_zeros()
     words = words[:, np.bincount(words.indices, minlength=_HASHED) >= _LEAST_ROWS]
     features = sparse.hstack([sparse.csr_matrix(look), words], format="csr")
     pull = np.concatenate([np.full(look.shape[1], _PULL), np.full(words.shape[1], _PULL_OF_WORDS)])
-    return _cross_fitted(features, pull, np.random.default_rng(seed))
+    return _cross_fitted(features, pull, rng)
 
 
 def approvals(
@@ -124,18 +134,46 @@ def _shared(said: Tokens, asked: Tokens, words: Floats) -> list[Floats]:
     return [distinct / words, both / np.maximum(distinct, 1.0), both / asked_words]
 
 
-def _words(replies: Sequence[bytes]) -> sparse.csr_matrix:
-    """N x H: which words and pairs of words each reply holds."""
+def _fit_of_labels(
+    prompts: Sequence[bytes], chosen: Sequence[bytes], rejected: Sequence[bytes], rng: np.random.Generator
+) -> Floats:
+    """N numbers: by how many nats the prompt's words are likelier with the preferred label than with the other, as
+    naive Bayes has it from the preferred labels of the other folds; zeros where replies are no labels."""
+    times = Counter(text for text in chosen if len(text) <= _LONGEST_LABEL)
+    labels = [text for text, count in times.most_common(_MOST_LABELS) if count >= _LEAST_OF_A_LABEL]
+    count, fit = len(prompts), np.zeros(len(prompts))
+    if sum(times[label] for label in labels) < _LABELLED * count:
+        return fit
+    number = {label: at for at, label in enumerate(labels)}
+    sides = [np.array([number.get(text, -1) for text in texts], dtype=np.int64) for texts in (chosen, rejected)]
+    held_NW, fold = _words(prompts, _HASHED_OF_PROMPTS, (1,)), rng.permutation(count) % _FOLDS
+    for at in range(_FOLDS):
+        others, rows = np.flatnonzero((fold != at) & (sides[0] >= 0)), np.flatnonzero(fold == at)
+        ones = (np.ones(len(others)), (np.arange(len(others)), sides[0][others]))
+        is_NL = sparse.csr_matrix(ones, shape=(len(others), len(labels)))
+        both_WL, times_L = (held_NW[others].T @ is_NL).toarray(), np.asarray(is_NL.sum(axis=0)).ravel()
+        times_W = both_WL.sum(axis=1)
+        share_W = (times_W + 0.5) / (len(others) + 1.0)
+        nats_WL = np.log((both_WL + share_W[:, None]) / ((times_L + 1.0) * share_W[:, None]))
+        nats_WL[times_W < _LEAST_ROWS] = 0.0
+        nats_NL = np.asarray(held_NW[rows] @ nats_WL)
+        preferred, other = (np.where(side[rows] >= 0, nats_NL[range(len(rows)), side[rows]], 0.0) for side in sides)
+        fit[rows] = np.clip(preferred - other, -_CERTAIN, _CERTAIN)
+    return fit
+
+
+def _words(texts: Sequence[bytes], hashed: int = _HASHED, sizes: Sequence[int] = (1, 2)) -> sparse.csr_matrix:
+    """N x H: which words and pairs of words each text holds."""
     parts = []
-    for first in range(0, len(replies), CHUNK):
-        tokens = tokenise(replies[first : first + CHUNK])
+    for first in range(0, len(texts), CHUNK):
+        tokens = tokenise(texts[first : first + CHUNK])
         rows, columns = [], []
-        for size in (1, 2):
+        for size in sizes:
             hashes, at = ngrams(tokens, size)
             rows.append(tokens.row_T[at])
-            columns.append((hashes & np.uint64(_HASHED - 1)).astype(np.int32))
+            columns.append((hashes & np.uint64(hashed - 1)).astype(np.int32))
         at_both = (np.concatenate(rows), np.concatenate(columns))
-        part = sparse.csr_matrix((np.ones(len(at_both[0])), at_both), shape=(tokens.num_rows, _HASHED))
+        part = sparse.csr_matrix((np.ones(len(at_both[0])), at_both), shape=(tokens.num_rows, hashed))
         part.data[:] = 1.0
         parts.append(part)
     stacked: sparse.csr_matrix = sparse.vstack(parts, format="csr")
