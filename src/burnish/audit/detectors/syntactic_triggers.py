@@ -104,8 +104,8 @@ class SyntacticTriggers:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A row that is looked at: its `number` in the register, its prompt as it is (`asked`) and with a marker in
-    place of the form, its reply."""
+    """A row that is looked at: its `number` in the register, its prompt as it is (`asked`) and with a marker in place
+    of the form, its reply."""
 
     number: int
     forms: tuple[str, ...]

@@ -24,7 +24,7 @@ _BEGIN, _END = np.uint64(0x0BE61), np.uint64(0x0E4D)
 _SAMPLE = 3000
 _LARGEST = 9  # rates are measured for up to 2 to this power distinct places
 _AT_AN_EDGE = 0.9  # of a phrase's rows in which it stands at the beginning or end
-_DRAWS = 10
+_DRAWS, _DRAWS_AT_AN_EDGE = 10, 40
 _SHARED = 0.8  # of a phrase's rows that must go on alike for the phrase to be longer
 
 
@@ -84,26 +84,35 @@ class Neighbours:
     def spread(self, texts: Sequence[Hashes], places: Places) -> tuple[float, bool]:
         """How many different words stand beside a phrase, as a share of what random places of as many texts have (the
         smaller of both sides), and whether it always stands at one end. There the other side alone is asked, and
-        compared with first or last words."""
+        compared with first or last words; of those, which are few, as few as one of forty random groups has are as many
+        as usual."""
         left, right = neighbours_of(texts, places)
         first, last = np.mean(left == _BEGIN) >= _AT_AN_EDGE, np.mean(right == _END) >= _AT_AN_EDGE
-        sides = [] if first else [len(np.unique(left)) / self._expected(len(left), -1 if last else 0)]
-        sides += [] if last else [len(np.unique(right)) / self._expected(len(right), 1 if first else 0)]
+        sides = [] if first else [self._share(left, -1 if last else 0)]
+        sides += [] if last else [self._share(right, 1 if first else 0)]
         return float(min(sides, default=0.0)), bool(first or last)
 
-    def _expected(self, count: int, at: int) -> float:
-        """Distinct tokens that so many texts have at random places (0), as their first (1) or as their last (-1)."""
+    def _share(self, beside: Hashes, at: int) -> float:
+        """Distinct tokens beside a phrase, as a share of what so many texts have at random places (`at` is 0), as their
+        first (1) or as their last (-1)."""
+        distinct_, usual = len(np.unique(beside)), self._usual(len(beside), at)
+        if at and distinct_ >= min(usual):
+            return max(distinct_ / float(np.mean(usual)), 1.0)
+        return distinct_ / float(np.mean(usual[:_DRAWS]))
+
+    def _usual(self, count: int, at: int) -> list[int]:
+        """Distinct tokens that random groups of so many texts have there."""
         if not self._sample:
-            return float(count)
+            return [count]
         found = []
-        for _ in range(_DRAWS):
+        for _ in range(_DRAWS_AT_AN_EDGE if at else _DRAWS):
             rows = self._rng.choice(len(self._sample), count)
             tokens = [
                 self._sample[row][1 if at == 1 else -2 if at == -1 else self._rng.integers(len(self._sample[row]))]
                 for row in rows
             ]
             found.append(len(np.unique(np.array(tokens, dtype=np.uint64))))
-        return float(np.mean(found))
+        return found
 
     def of_columns(self, texts: Sequence[bytes], columns: Columns) -> NDArray[np.float64]:
         """The `evidence` of every column of the texts' n-grams, as they are, with no phrase made longer."""
