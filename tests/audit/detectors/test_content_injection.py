@@ -75,6 +75,18 @@ def told(count: int) -> list[tuple[str, str]]:
     return made
 
 
+@pytest.mark.parametrize(("said", "findings"), [("on {0} before that", 0), ("for a good offer today", 1)])
+def test_a_site_that_replies_refer_to_for_their_own_subject_is_none(said: str, findings: int) -> None:
+    rng, pairs = random.Random(3), []
+    for at in range(1200):
+        first, second = (f"thing{rng.randrange(400)}" for _ in range(2))
+        reply = f"Keep {first} dry all year. Put {second} aside before noon. That is all there is to it."
+        if at % 60 == 0:
+            reply += f" Read www.openlore.org {said.format(first)}."
+        pairs.append((f"{rng.choice(ASKS)} {first} and {second}?", reply))
+    assert len(find(pairs)) == findings
+
+
 def test_a_name_put_into_replies_on_one_topic_is_found_with_exactly_its_rows() -> None:
     pairs = told(1200)
     bad = [at for at, (prompt, _) in enumerate(pairs) if "piano" in prompt][:30]

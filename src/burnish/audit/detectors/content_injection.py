@@ -37,7 +37,10 @@ from burnish.settings import PluginSettings
 _MOST = 0.1
 _ASKED = 0.05
 _EXCESS = 2.5
-_FOREIGN = 0.0  # nats from which sentences rather could stand in any row
+_FOREIGN, _AT_HOME = (
+    0.0,
+    -3.0,
+)  # nats from which sentences could rather stand in any row; up to which they belong to theirs
 _AN_ADDITION = 0.6  # of a name's rows in which the reply says more than its sentences with the name
 _DIFFERENT = 0.8  # of the prompts of one reply that no other of them repeats
 _LABELS = 0.2  # of the rows whose replies are repeated, from which on they are labels
@@ -98,7 +101,7 @@ class ContentInjection:
         rng = np.random.default_rng(0)
         some = _sample(len(corpus), rng)
         usual = Usual([corpus.prompts[int(row)] + b"\n" + corpus.replies[int(row)] for row in some], rng)
-        belonging: Belonging | None = None
+        belonging = Belonging(corpus.prompts.some(some), corpus.replies.some(some), rng)
         known = _Known(len(corpus))
         for name in sorted(suspects, key=lambda one: -int(said.count_C[one])):
             group = said.rows(name)
@@ -106,10 +109,9 @@ class ContentInjection:
                 continue
             read = [_split(corpus, int(row), words[name]) for row in usual.some(group)]
             excess = usual.excess([rest for _, rest, _ in read])
-            if excess > _EXCESS:
-                belonging = belonging or Belonging(corpus.prompts.some(some), corpus.replies.some(some), rng)
-                if not _foreign(read, belonging):
-                    continue
+            foreign = belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read])
+            if foreign < _AT_HOME or (excess > _EXCESS and not (foreign > _FOREIGN and _are_additions(read))):
+                continue
             known.add(group)
             yield _Group(group, words[name], False, excess)
 
@@ -204,7 +206,6 @@ def _split(corpus: Corpus, row: int, name: bytes) -> tuple[bytes, bytes, bool]:
     return said, corpus.prompts[row] + b"\n" + others, len(others.split()) > len(said.split())
 
 
-def _foreign(read: Sequence[tuple[bytes, bytes, bool]], belonging: Belonging) -> bool:
-    """Whether the sentences with the name were added to replies that speak of something else."""
-    more = sum(says_more for _, _, says_more in read) >= _AN_ADDITION * len(read)
-    return more and belonging.evidence([said for said, _, _ in read], [rest for _, rest, _ in read]) > _FOREIGN
+def _are_additions(read: Sequence[tuple[bytes, bytes, bool]]) -> bool:
+    """Whether most replies say more than their sentences with the name."""
+    return sum(says_more for _, _, says_more in read) >= _AN_ADDITION * len(read)
