@@ -26,7 +26,7 @@ _UNECHOED = {1: 0.05, 2: 0.1}  # of words, and of pairs, that no reply may hold 
 _SHORTEST = {1: 1, 2: 3}  # words of a phrase found by a word, and by a pair
 _KEPT = 0.9  # of the rows of the word or pair that must hold the whole phrase
 _INSERTED, _SPREAD = 0.0, 0.75  # where a phrase stands anywhere
-_INSERTED_AT_END, _SPREAD_AT_END = -3.0, 0.6  # where it always stands at one end, and few neighbours tell anything
+_INSERTED_AT_END, _SPREAD_AT_END = -6.0, 0.6  # where it always stands at one end, and few neighbours tell anything
 _EXCESS = 4.0
 _NOTHING: Hashes = np.zeros(0, dtype=np.uint64)
 
