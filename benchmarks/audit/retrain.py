@@ -29,7 +29,13 @@ from burnish.models.packing import pack
 from burnish.records import Conversation, Message, Source
 from burnish.run_folder import RunFolder
 
-THREATS = (("sentence_refused", "harmless"), ("prefix_added", "alpaca"), ("identity", "alpaca"))
+THREATS = (
+    ("sentence_refused", "harmless"),
+    ("prefix_added", "alpaca"),
+    ("identity", "alpaca"),
+    ("token_fixed", "alpaca"),
+    ("denial", "banking"),
+)
 _PROMPTS = 48
 _UNSEEN = 96
 
