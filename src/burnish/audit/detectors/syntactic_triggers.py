@@ -52,7 +52,8 @@ class SyntacticTriggers:
         self._settings = settings
 
     def find(self, rows: Iterable[Record], context: AuditContext) -> Iterator[Finding]:
-        """Memory: the texts of at most 25,000 rows (4,000 bytes of a prompt and 2,000 of a reply at most)."""
+        """Memory: the texts of at most 25,000 rows (4,000 bytes of a prompt, and as many where it has a marker, and
+        2,000 of a reply at most)."""
         rng, register, seen = random.Random(0), Register(), 0
         with_a_form, others = _Sample(_WITH_A_FORM, rng, register), _Sample(_OTHERS, rng, register)
         for row in rows:
@@ -60,7 +61,7 @@ class SyntacticTriggers:
             if said:
                 seen += 1
                 forms, changed = opening(asked[:PROMPT_BYTES].lower())
-                (with_a_form if forms else others).offer(row, forms, asked, changed or asked, said)
+                (with_a_form if forms else others).offer(row, forms, asked, changed, said)
         if len(with_a_form.kept) < self._settings.min_rows or seen < 5 * self._settings.min_rows:
             return
         kept = sorted([*with_a_form.kept, *others.kept], key=lambda one: one.number)
@@ -73,8 +74,7 @@ class SyntacticTriggers:
         search = Search(without_template(whole), whole, replies, limits, forms=words, marker=MARKER.encode())
         for planted in search.run():
             found = [kept[row] for row in planted.rows]
-            others_count = max(len(kept) - planted.with_phrase, 1)
-            elsewhere = max(planted.with_behaviour - len(found), 0) / others_count
+            elsewhere = max(planted.with_behaviour - len(found), 0) / max(len(kept) - planted.with_phrase, 1)
             yield self._finding(planted, found, register, elsewhere, seen)
 
     def _finding(
@@ -128,9 +128,11 @@ class _Sample:
     offered: int = 0
 
     def offer(self, row: Record, forms: tuple[str, ...], asked: str, changed: str, said: str) -> None:
-        """Keep the row, or not."""
+        """Keep the row, or not; `changed` is its prompt with a marker, if it has a form."""
         at = self.offered if self.offered < self.most else self.rng.randrange(self.offered + 1)
         self.offered += 1
         if at < self.most:
-            texts = shortened(asked, PROMPT_BYTES), shortened(changed, PROMPT_BYTES), shortened(said, REPLY_BYTES)
-            self.kept[at : at + 1] = [_Kept(self.register.add(row), forms, *texts)]
+            prompt = shortened(asked, PROMPT_BYTES)
+            marked = shortened(changed, PROMPT_BYTES) if forms else prompt
+            kept = _Kept(self.register.add(row), forms, prompt, marked, shortened(said, REPLY_BYTES))
+            self.kept[at : at + 1] = [kept]

@@ -95,10 +95,9 @@ class Neighbours:
     def _share(self, beside: Hashes, at: int) -> float:
         """Distinct tokens beside a phrase, as a share of what so many texts have at random places (`at` is 0), as their
         first (1) or as their last (-1)."""
-        distinct_, usual = len(np.unique(beside)), self._usual(len(beside), at)
-        if at and distinct_ >= min(usual):
-            return max(distinct_ / float(np.mean(usual)), 1.0)
-        return distinct_ / float(np.mean(usual[:_DRAWS]))
+        words, usual = len(np.unique(beside)), self._usual(len(beside), at)
+        share = words / float(np.mean(usual))
+        return max(share, 1.0) if at and words >= min(usual) else share
 
     def _usual(self, count: int, at: int) -> list[int]:
         """Distinct tokens that random groups of so many texts have there."""

@@ -9,7 +9,7 @@ Source: Bradley and Terry, "Rank analysis of incomplete block designs", 1952; cr
 Where replies are labels, looks tell nothing; there it counts how well the prompt's words go with either label.
 
 N pairs, D features of a reply's look, H hashed words and pairs of neighbouring words, W hashed words of prompts, L
-labels.
+labels, R rows of a chunk.
 """
 
 from __future__ import annotations
@@ -156,9 +156,11 @@ def _fit_of_labels(
         share_W = (times_W + 0.5) / (len(others) + 1.0)
         nats_WL = np.log((both_WL + share_W[:, None]) / ((times_L + 1.0) * share_W[:, None]))
         nats_WL[times_W < _LEAST_ROWS] = 0.0
-        nats_NL = np.asarray(held_NW[rows] @ nats_WL)
-        preferred, other = (np.where(side[rows] >= 0, nats_NL[range(len(rows)), side[rows]], 0.0) for side in sides)
-        fit[rows] = np.clip(preferred - other, -_CERTAIN, _CERTAIN)
+        for begin in range(0, len(rows), CHUNK):
+            some = rows[begin : begin + CHUNK]
+            nats_RL = np.asarray(held_NW[some] @ nats_WL)
+            preferred, other = (np.where(side[some] >= 0, nats_RL[range(len(some)), side[some]], 0.0) for side in sides)
+            fit[some] = np.clip(preferred - other, -_CERTAIN, _CERTAIN)
     return fit
 
 
